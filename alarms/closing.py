@@ -1,0 +1,25 @@
+"""Closing an alarm: nothing further leaves."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+
+from alarms.models import Alarm, AlarmMessage, DeviceMessage
+
+logger = logging.getLogger(__name__)
+
+
+def close_alarm(*, alarm_id: int, now: datetime) -> None:
+    """Close an alarm; closing it twice is no error."""
+    with transaction.atomic():
+        if not Alarm.objects.filter(pk=alarm_id, closed_at=None).update(closed_at=now):
+            return
+        recipients = AlarmMessage.objects.filter(alarm_id=alarm_id, escalating=True)
+        # In the order in which all who write device messages lock recipients.
+        ids = list(recipients.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+        AlarmMessage.objects.filter(pk__in=ids).update(escalating=False)
+        DeviceMessage.objects.filter(alarm_message__in=ids).cancel(reason="closed", now=now)
+    logger.info("alarm closed: alarm=%d", alarm_id)

@@ -1,0 +1,38 @@
+"""One attempt to send a message: what the senders, the texts and the gateways hand each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One attempt to send one device message: what a gateway may want to know of it."""
+
+    device_message_id: int
+    recipient_id: int
+    message_id: UUID
+    alarm_id: int
+    organization_id: int
+    user_id: int
+    way: str
+    turn: int
+    gateway: int
+    address: str
+    device: str
+    attempt: int
+    """Counts from 1."""
+    organization: str
+    time_zone: str
+    event: str
+    message: str
+    language: str
+    until: datetime
+    """Until when the recipient can answer, if this message reaches them now."""
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of one device message."""
+        return f"{self.message_id}-{self.device_message_id}"

@@ -1,0 +1,71 @@
+"""What a gateway is: it hands one message to one address, or says why not and whether for good."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from alarms.delivery import Delivery
+
+
+class GatewayError(Exception):
+    """A gateway did not take a message.
+
+    Args:
+        reason: for people, in one line, without an address or a secret.
+        permanent: trying again would be of no use.
+        retry_after: the seconds that the gateway asks for before the next attempt, if it does.
+    """
+
+    def __init__(self, reason: str, *, permanent: bool, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.permanent = permanent
+        self.retry_after = retry_after
+
+
+class Gateway(ABC):
+    """One entry of a `GATEWAY_*` setting."""
+
+    connections: ClassVar[int]
+    """How many deliveries one sender has under way at once."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+class ThreadGateway(Gateway):
+    """A gateway that blocks: each of its connections is a thread of the sender."""
+
+    @abstractmethod
+    def send(self, delivery: Delivery) -> None:
+        """Hand the message over.
+
+        Raises: GatewayError.
+        """
+
+    def idle(self) -> None:
+        """Let go of what this thread holds; called when it had nothing to do for some seconds."""
+
+
+class LoopGateway(Gateway):
+    """A gateway whose deliveries share the sender's event loop."""
+
+    @abstractmethod
+    async def send(self, delivery: Delivery) -> None:
+        """Hand the message over.
+
+        Raises: GatewayError.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Close the connections."""
+
+
+def masked(address: str) -> str:
+    """Return an address as it may stand in a log: enough to recognize, not enough to use."""
+    local, at, domain = address.partition("@")
+    if at:
+        return f"{local[:1]}***@{domain}"
+    return f"{address[:3]}***{address[-2:]}" if len(address) > 6 else "***"

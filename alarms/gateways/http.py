@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+import email.utils
+import hashlib
+import hmac
+import json
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+from django.conf import settings
+
+from alarms import texts
+from alarms.delivery import Delivery
+from alarms.gateways.base import GatewayError, LoopGateway
+
+TEMPORARY = frozenset({408, 425, 429})
+
+
+class HttpGateway(LoopGateway):
+    """`http:` and `https:` POST the message as JSON (contract 7)."""
+
+    connections = 256
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, delivery: Delivery) -> None:
+        body = json.dumps(payload(delivery)).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": delivery.idempotency_key}
+        if settings.GATEWAY_SECRET:
+            headers["X-Signature"] = signature(body, settings.GATEWAY_SECRET)
+        try:
+            status, retry_after = await self._post(body, headers)
+        except TimeoutError:
+            raise GatewayError(f"no answer within {settings.GATEWAY_TIMEOUT} s", permanent=False) from None
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            raise GatewayError(f"not a URL: {type(error).__name__}", permanent=True) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise GatewayError(f"no connection: {type(error).__name__}", permanent=False) from error
+        if not 200 <= status < 300:
+            raise GatewayError(
+                f"HTTP {status}",
+                permanent=not (status in TEMPORARY or status >= 500),
+                retry_after=seconds_to_wait(retry_after),
+            )
+
+    async def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:
+        """POST once; again at once where a kept connection turned out to be closed by the other side."""
+        session = self._session = self._session or self._new_session()
+        connection = SimpleNamespace(reused=False)
+        while True:
+            try:
+                async with session.post(
+                    self.url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=connection
+                ) as response:
+                    await response.content.read(64 * 1024)
+                    return response.status, response.headers.get("Retry-After")
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                if not connection.reused:
+                    raise
+                connection = SimpleNamespace(reused=False)
+
+    @staticmethod
+    def _new_session() -> aiohttp.ClientSession:
+        async def note_reuse(_session: Any, context: SimpleNamespace, _params: Any) -> None:
+            context.trace_request_ctx.reused = True
+
+        trace = aiohttp.TraceConfig()
+        trace.on_connection_reuseconn.append(note_reuse)
+        return aiohttp.ClientSession(
+            # The sender itself bounds what is under way.
+            connector=aiohttp.TCPConnector(limit=0),
+            timeout=aiohttp.ClientTimeout(total=settings.GATEWAY_TIMEOUT),
+            trace_configs=[trace],
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            # Connections under TLS end one turn of the loop later.
+            await asyncio.sleep(0)
+            self._session = None
+
+
+def payload(delivery: Delivery) -> dict[str, object]:
+    return {
+        "messageId": str(delivery.message_id),
+        "alarmID": delivery.alarm_id,
+        "organizationID": delivery.organization_id,
+        "userID": delivery.user_id,
+        "way": delivery.way,
+        "address": delivery.address,
+        "device": delivery.device,
+        "text": texts.plain(delivery),
+        "answerURL": "",
+        "attempt": delivery.attempt,
+    }
+
+
+def signature(body: bytes, secret: str) -> str:
+    """Return the header X-Signature: the HMAC-SHA-256 of the body in hex."""
+    return f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
+
+
+def seconds_to_wait(retry_after: str | None) -> float | None:
+    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), None if it cannot be read."""
+    if not retry_after:
+        return None
+    if retry_after.strip().isascii() and retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    except ValueError:
+        return None

@@ -1,0 +1,81 @@
+"""Health: whether this process lives, and whether the service does its work (nothing due is left lying)."""
+
+from __future__ import annotations
+
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.cache import never_cache
+
+from messaging_project.database import migrations_applied
+
+# A worker or a sender has to show a heartbeat within so many seconds.
+HEARTBEAT = 15
+# Nothing may be due for longer than so many seconds while its gateway starts nothing.
+WAITING = 10
+
+HEARTBEATS = """
+    SELECT
+        EXISTS (SELECT FROM procrastinate_workers WHERE last_heartbeat > now() - make_interval(secs => %(heartbeat)s)),
+        EXISTS (SELECT FROM alarms_sender WHERE heartbeat_at > now() - make_interval(secs => %(heartbeat)s))
+"""
+
+# Planning that waits is an alarm that waits too.
+JOBS_WAITING = """
+    SELECT count(*) FROM procrastinate_jobs j
+    WHERE j.status = 'todo' AND j.queue_name = 'alarms' AND coalesce(j.scheduled_at, (
+        SELECT max(e.at) FROM procrastinate_events e
+        WHERE e.job_id = j.id AND e.type IN ('deferred', 'deferred_for_retry')
+    )) < now() - make_interval(secs => %(waiting)s)
+"""
+
+MESSAGES_WAITING = """
+    SELECT m.way, count(*) FROM alarms_devicemessage m
+    WHERE m.status = 0 AND m.due_at < now() - make_interval(secs => %(waiting)s)
+        AND NOT EXISTS (
+            SELECT FROM alarms_sender s
+            WHERE (s.last_starts ->> m.way)::float8 > extract(epoch FROM now()) - %(waiting)s
+        )
+    GROUP BY m.way ORDER BY m.way
+"""
+
+
+@never_cache
+def live(request: HttpRequest) -> JsonResponse:
+    """200: the web process lives."""
+    return JsonResponse({"status": "ok"})
+
+
+@never_cache
+def health(request: HttpRequest) -> JsonResponse:
+    """200 where alarms go out, else 503 with the reasons."""
+    try:
+        reasons = problems()
+    except DatabaseError:
+        reasons = ["database: cannot be reached"]
+    return JsonResponse(
+        {"status": "unhealthy" if reasons else "ok", "reasons": reasons}, status=503 if reasons else 200
+    )
+
+
+def problems() -> list[str]:
+    """Return what is wrong, for people; empty: nothing."""
+    if not migrations_applied():
+        return ["database: migrations are not applied (manage.py migrate)"]
+    limits = {"heartbeat": HEARTBEAT, "waiting": WAITING}
+    with connection.cursor() as cursor:
+        cursor.execute(HEARTBEATS, limits)
+        worker, sender = cursor.fetchone()
+        cursor.execute(JOBS_WAITING, limits)
+        (jobs,) = cursor.fetchone()
+        cursor.execute(MESSAGES_WAITING, limits)
+        messages = cursor.fetchall()
+    reasons = []
+    if not worker:
+        reasons.append(f"worker: none has shown a heartbeat in the last {HEARTBEAT} s")
+    if not sender:
+        reasons.append(f"sender: none has shown a heartbeat in the last {HEARTBEAT} s")
+    if jobs:
+        reasons.append(f"planning: {jobs} jobs are waiting for over {WAITING} s")
+    reasons += [f"{way}: {count} messages are due for over {WAITING} s" for way, count in messages]
+    return reasons

@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from alarms.sending.pump import Pump
+from messaging_project import database
+
+
+class Command(BaseCommand):
+    help = "Send what is due. Any number of senders may run, on any number of machines."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        database.wait(seconds=3600, migrated=True)
+        pump = Pump()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: pump.stop())
+        pump.run()

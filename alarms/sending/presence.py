@@ -1,0 +1,41 @@
+"""A sender shows that it lives, and keeps what it has taken up."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Collection, Mapping
+
+from django.db import connection
+from django.db.models.functions import Now
+
+from alarms.models import Sender
+from alarms.sending.claim import LEASE
+
+INTERVAL = 1.0  # seconds between heartbeats
+
+
+def enter() -> int:
+    """Register this process as a sender and return its id."""
+    return Sender.objects.create(host=socket.gethostname(), pid=os.getpid()).pk
+
+
+def beat(sender_id: int, *, last_starts: Mapping[str, float], under_way: Collection[int]) -> None:
+    """Show that the sender lives, and renew the leases of its messages that have been under way for some time.
+
+    Args:
+        last_starts: when each way last started to send something, in seconds since the epoch.
+        under_way: ids of device messages.
+    """
+    Sender.objects.filter(pk=sender_id).update(heartbeat_at=Now(), last_starts=dict(last_starts))
+    if under_way:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE alarms_devicemessage SET lease_until = now() + make_interval(secs => %s)"
+                " WHERE id = ANY(%s) AND status = 1 AND sender_id = %s",
+                [LEASE, list(under_way), sender_id],
+            )
+
+
+def leave(sender_id: int) -> None:
+    Sender.objects.filter(pk=sender_id).delete()

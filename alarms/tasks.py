@@ -1,0 +1,29 @@
+"""The jobs. Thin: each takes ids, reads the present state and may run twice."""
+
+from __future__ import annotations
+
+from django.utils import timezone
+from procrastinate import RetryStrategy
+from procrastinate.contrib.django import app
+
+from alarms import planning, upkeep
+
+# A job that failed is tried again for good: an alarm whose planning was given up would be lost.
+UNTIL_IT_WORKS = RetryStrategy(max_attempts=None, linear_wait=1)
+
+
+@app.task(name="alarms.plan", queue="alarms", retry=UNTIL_IT_WORKS)
+def plan(*, alarm_id: int, first_id: int, last_id: int) -> None:
+    planning.plan(alarm_id=alarm_id, first_id=first_id, last_id=last_id, now=timezone.now())
+
+
+@app.periodic(cron="* * * * * */2", periodic_id="sweep")
+@app.task(name="alarms.sweep", queue="upkeep")
+def sweep(timestamp: int) -> None:
+    upkeep.sweep(now=timezone.now())
+
+
+@app.periodic(cron="* * * * * */2", periodic_id="retry_stalled_jobs")
+@app.task(name="alarms.retry_stalled_jobs", queue="upkeep")
+async def retry_stalled_jobs(timestamp: int) -> None:
+    await upkeep.retry_stalled_jobs()

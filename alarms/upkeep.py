@@ -1,0 +1,102 @@
+"""Upkeep: what must happen although nobody asks. Time outs, and what dead processes left behind."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from django.db import connection, transaction
+from procrastinate.contrib.django import app
+
+from alarms.sending import DEVICE_MESSAGES
+
+logger = logging.getLogger(__name__)
+
+BATCH = 5000
+# A sender or worker that has shown no heartbeat for so many seconds is held to be dead.
+SENDER_DEAD_AFTER = 5
+WORKER_DEAD_AFTER = 8
+
+# Who is not planned yet is not timed out: planning, however late, sets their deadline anew.
+TIME_OUT = """
+    WITH over AS (
+        SELECT id FROM alarms_alarmmessage
+        WHERE escalating AND deadline <= %(now)s AND planned_at IS NOT NULL
+        ORDER BY deadline LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED
+    ), ended AS (
+        UPDATE alarms_alarmmessage r SET escalating = false FROM over WHERE r.id = over.id
+        RETURNING r.id, r.alarm_id, r.message_id
+    ), cancelled AS (
+        UPDATE alarms_devicemessage m SET
+            status = CASE WHEN m.attempts > 0 THEN 4 ELSE 5 END,
+            reason = CASE WHEN m.attempts > 0 THEN m.reason ELSE 'timed out' END,
+            changed_at = %(now)s
+        FROM over WHERE m.alarm_message_id = over.id AND m.status = 0
+    )
+    SELECT alarm_id, count(*) FROM ended GROUP BY alarm_id ORDER BY alarm_id
+"""
+
+# Taken up by a sender that is dead, or whose lease is over.
+LOST = """
+    m.status = 1 AND (
+        m.lease_until < now() OR NOT EXISTS (
+            SELECT FROM alarms_sender s
+            WHERE s.id = m.sender_id AND s.heartbeat_at > now() - make_interval(secs => %(dead)s)
+        )
+    )
+"""
+
+LOCK_LOST = f"""
+    SELECT r.id FROM alarms_alarmmessage r WHERE r.id IN (
+        SELECT m.alarm_message_id FROM alarms_devicemessage m WHERE {LOST} LIMIT %(batch)s
+    ) ORDER BY r.id FOR NO KEY UPDATE
+"""  # noqa: S608 - made of constants
+
+# Whoever's escalation has ended meanwhile gets nothing again (contract 4).
+RETURN_LOST = f"""
+    UPDATE alarms_devicemessage m SET
+        status = CASE WHEN r.escalating AND r.deadline > now() THEN 0 WHEN r.escalating THEN 4 ELSE 5 END,
+        due_at = now(), changed_at = now(), sender_id = NULL, lease_until = NULL, reason = 'its sender died'
+    FROM alarms_alarmmessage r
+    WHERE r.id = m.alarm_message_id AND r.id = ANY(%(recipients)s) AND {LOST}
+    RETURNING m.alarm_id, m.id
+"""  # noqa: S608 - made of constants
+
+
+def sweep(*, now: datetime) -> None:
+    """End the escalation of those whose time is over, and return the messages of dead senders to the queue."""
+    time_out(now=now)
+    return_lost()
+
+
+def time_out(*, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute(TIME_OUT, {"now": now, "batch": BATCH})
+            ended = cursor.fetchall()
+            for alarm_id, count in ended:
+                logger.info("timed out: alarm=%d recipients=%d", alarm_id, count)
+            if sum(count for _alarm_id, count in ended) < BATCH:
+                return
+
+
+def return_lost() -> None:
+    values = {"dead": SENDER_DEAD_AFTER, "batch": BATCH}
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(LOCK_LOST, values)
+        recipients = [row[0] for row in cursor.fetchall()]
+        if not recipients:
+            return
+        cursor.execute(RETURN_LOST, values | {"recipients": recipients})
+        returned = cursor.fetchall()
+        cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
+    for alarm_id, device_message_id in returned:
+        logger.warning("taken from a dead sender: alarm=%d device_message=%d", alarm_id, device_message_id)
+
+
+async def retry_stalled_jobs() -> None:
+    """Start the jobs of dead workers again; nothing else does."""
+    manager = app.job_manager
+    for job in await manager.get_stalled_jobs(seconds_since_heartbeat=WORKER_DEAD_AFTER):
+        logger.warning("taken from a dead worker: job=%s task=%s", job.id, job.task_name)
+        await manager.retry_job(job)

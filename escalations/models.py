@@ -1,0 +1,127 @@
+"""In what order and how long: escalation configurations and response timeouts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models, transaction
+from django.db.models import Q
+
+from escalations.plan import Entry
+from organizations.models import Organization, User, Way
+
+MAX_ENTRIES = 20
+MAX_DELAY = 86400  # seconds
+MIN_TIMEOUT, MAX_TIMEOUT = 10, 86400  # seconds
+
+
+class EscalationConfigurationQuerySet(models.QuerySet["EscalationConfiguration"]):
+    def replace(self, entries: Sequence[Entry], *, owner: User | Organization) -> None:
+        """Make `entries` the owner's whole list, in one transaction; an empty list removes the configuration."""
+        whose: dict[str, Any] = {"user" if isinstance(owner, User) else "organization": owner}
+        with transaction.atomic():
+            if not entries:
+                self.filter(**whose).delete()
+                return
+            configuration, _created = self.select_for_update().get_or_create(**whose)
+            configuration.entries.all().delete()
+            Escalation.objects.bulk_create(
+                Escalation(configuration=configuration, position=position, wayofalarm=way, delay=delay)
+                for position, (way, delay) in enumerate(entries)
+            )
+
+    def entries_of(self, owner: User | Organization) -> list[Entry]:
+        """Return the owner's list in order, empty where there is no configuration."""
+        field = "user" if isinstance(owner, User) else "organization"
+        rows = Escalation.objects.filter(**{f"configuration__{field}": owner}).order_by("position")
+        return [Entry(way, delay) for way, delay in rows.values_list("wayofalarm", "delay")]
+
+    def entries_of_users(self, user_ids: Iterable[int]) -> dict[int, list[Entry]]:
+        """Return the lists of those of the users who have a configuration, with one query."""
+        lists: dict[int, list[Entry]] = {}
+        rows = Escalation.objects.filter(configuration__user_id__in=user_ids).order_by("configuration_id", "position")
+        for user_id, way, delay in rows.values_list("configuration__user_id", "wayofalarm", "delay"):
+            lists.setdefault(user_id, []).append(Entry(way, delay))
+        return lists
+
+
+def default_entries() -> list[Entry]:
+    """Return the list in force for users without a configuration (setting DEFAULT_ESCALATION)."""
+    return [Entry(way, delay) for way, delay in settings.DEFAULT_ESCALATION]
+
+
+class EscalationConfiguration(models.Model):
+    """The ways of alarm of one user, or those that an organization prescribes for its alarms."""
+
+    user = models.OneToOneField(User, null=True, blank=True, on_delete=models.CASCADE, related_name="escalation")
+    organization = models.OneToOneField(
+        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="escalation"
+    )
+
+    objects = EscalationConfigurationQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(user=None, organization__isnull=False) | Q(user__isnull=False, organization=None),
+                name="escalation_of_a_user_or_an_organization",
+                violation_error_message="Choose a user or an organization, not both.",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"Escalation of {self.user or self.organization}"
+
+
+class Escalation(models.Model):
+    """One entry of a configuration."""
+
+    configuration = models.ForeignKey(EscalationConfiguration, on_delete=models.CASCADE, related_name="entries")
+    position = models.PositiveSmallIntegerField(default=0)
+    wayofalarm = models.CharField("way of alarm", max_length=5, choices=Way.choices)
+    delay = models.PositiveIntegerField(
+        default=0,
+        validators=[MaxValueValidator(MAX_DELAY)],
+        help_text="Seconds after the entry before it; 0 joins it. App and pager always go first and at once.",
+    )
+
+    class Meta:
+        ordering = ("configuration_id", "position", "id")
+        constraints = (
+            models.CheckConstraint(condition=Q(delay__gte=0, delay__lte=MAX_DELAY), name="delay_within_a_day"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.wayofalarm} after {self.delay} s"
+
+
+class ResponseTimeout(models.Model):
+    """How long a notified user of an organization may answer, where it is not the default (contract 5)."""
+
+    organization = models.OneToOneField(
+        Organization, primary_key=True, on_delete=models.CASCADE, related_name="response_timeout"
+    )
+    seconds = models.PositiveIntegerField(
+        default=900,
+        validators=[MinValueValidator(MIN_TIMEOUT), MaxValueValidator(MAX_TIMEOUT)],
+        help_text="How long a notified person can answer: from 10 (ten seconds) to 86400 (a day).",
+    )
+
+    class Meta:
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(seconds__gte=MIN_TIMEOUT, seconds__lte=MAX_TIMEOUT), name="timeout_within_bounds"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.seconds} s"
+
+    @classmethod
+    def in_force(cls, organization: Organization) -> int:
+        """Return the organization's response timeout in seconds (setting DEFAULT_RESPONSE_TIMEOUT without one)."""
+        seconds = cls.objects.filter(organization=organization).values_list("seconds", flat=True).first()
+        return int(settings.DEFAULT_RESPONSE_TIMEOUT) if seconds is None else seconds

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from escalations.models import EscalationConfiguration, ResponseTimeout, default_entries
+from escalations.plan import Entry
+from escalations.serializers import EscalationConfigurationSerializer, MessageSerializer, TimeoutSerializer
+from messaging_project.api import path_id, query_id
+from organizations.models import Organization, User
+from organizations.permissions import (
+    acting_user,
+    administered_organization,
+    member_of,
+    visible_organization,
+)
+
+SAVED = {"message": "escalation saved"}
+
+
+def validated(request: Request) -> tuple[list[Entry], int, int]:
+    """Return the entries, organizationID and userID of a request's body."""
+    serializer = EscalationConfigurationSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    data = serializer.validated_data
+    return [Entry(**entry) for entry in data["escalations"]], data["organizationID"], data["userID"]
+
+
+def rendered(entries: Sequence[Entry], *, organization_id: int = 0, user_id: int = 0) -> dict[str, Any]:
+    """Return an EscalationConfiguration; the id that does not apply is 0."""
+    return {
+        "escalations": [entry._asdict() for entry in entries],
+        "organizationID": organization_id,
+        "userID": user_id,
+    }
+
+
+def user_in_scope(request: Request, *, user_id: int, organization_id: int, to_change: bool) -> User:
+    """Return the user whose escalation is asked for: the caller, or a member of an organization that they administer.
+
+    Only admins of the organization that manages a user may change their escalation (contract 1).
+    """
+    caller = acting_user(request)
+    if user_id in (0, caller.pk):
+        return caller
+    if not organization_id:
+        raise PermissionDenied("userID: another user's escalation takes the id of an organization you administer.")
+    organization = administered_organization(request, organization_id)
+    user = member_of(organization, user_id)
+    if to_change and user.managing_organization_id != organization.pk:
+        raise PermissionDenied("userID: this user is managed by another organization.")
+    return user
+
+
+class UserEscalationViewSet(ViewSet):
+    lookup_value_regex = "[^/]+"
+
+    @extend_schema(
+        operation_id="SetUserEscalation",
+        request=EscalationConfigurationSerializer,
+        responses=MessageSerializer,
+        tags=["user"],
+    )
+    def create(self, request: Request) -> Response:
+        acting_user(request)
+        entries, organization_id, user_id = validated(request)
+        user = user_in_scope(request, user_id=user_id, organization_id=organization_id, to_change=True)
+        EscalationConfiguration.objects.replace(entries, owner=user)
+        return Response(SAVED)
+
+    @extend_schema(operation_id="GetUserEscalation", responses=EscalationConfigurationSerializer, tags=["user"])
+    def retrieve(self, request: Request, pk: str) -> Response:
+        acting_user(request)
+        user = user_in_scope(
+            request,
+            user_id=path_id(pk, "userID"),
+            organization_id=query_id(request, "organization_id", required=False),
+            to_change=False,
+        )
+        entries = EscalationConfiguration.objects.entries_of(user) or default_entries()
+        return Response(rendered(entries, user_id=user.pk))
+
+
+class OrganizationEscalationViewSet(ViewSet):
+    lookup_value_regex = "[^/]+"
+
+    @extend_schema(
+        operation_id="SetOrganizationEscalation",
+        request=EscalationConfigurationSerializer,
+        responses=MessageSerializer,
+        tags=["escalation"],
+    )
+    def create(self, request: Request) -> Response:
+        entries, organization_id, _user_id = validated(request)
+        if not organization_id:
+            raise ValidationError({"organizationID": "This field is required."})
+        organization = administered_organization(request, organization_id)
+        if not entries:
+            raise ValidationError({"escalations": "May not be empty; DELETE removes the configuration."})
+        EscalationConfiguration.objects.replace(entries, owner=organization)
+        return Response(SAVED)
+
+    @extend_schema(
+        operation_id="GetOrganizationEscalation", responses=EscalationConfigurationSerializer, tags=["escalation"]
+    )
+    def retrieve(self, request: Request, pk: str) -> Response:
+        organization, _may_administer = visible_organization(request, path_id(pk, "organizationID"))
+        return Response(self._configuration(organization))
+
+    @extend_schema(
+        operation_id="RemoveOrganizationEscalation", responses=EscalationConfigurationSerializer, tags=["escalation"]
+    )
+    def destroy(self, request: Request, pk: str) -> Response:
+        organization = administered_organization(request, path_id(pk, "organizationID"))
+        removed = self._configuration(organization)
+        EscalationConfiguration.objects.replace([], owner=organization)
+        return Response(removed)
+
+    @staticmethod
+    def _configuration(organization: Organization) -> dict[str, Any]:
+        entries = EscalationConfiguration.objects.entries_of(organization)
+        if not entries:
+            raise NotFound("organizationID: the organization has no escalation configuration.")
+        return rendered(entries, organization_id=organization.pk)
+
+
+class OrganizationViewSet(ViewSet):
+    """What is set for an organization as a whole."""
+
+    lookup_value_regex = "[^/]+"
+
+    @extend_schema(operation_id="GetResponseTimeout", responses=TimeoutSerializer, tags=["organization"])
+    @action(detail=True, url_path="timeout")
+    def timeout(self, request: Request, pk: str) -> Response:
+        organization, _may_administer = visible_organization(request, path_id(pk, "organizationID"))
+        return Response({"timeout": ResponseTimeout.in_force(organization)})
+
+    @extend_schema(
+        operation_id="SetResponseTimeout", request=TimeoutSerializer, responses=TimeoutSerializer, tags=["organization"]
+    )
+    @timeout.mapping.put
+    def set_timeout(self, request: Request, pk: str) -> Response:
+        organization = administered_organization(request, path_id(pk, "organizationID"))
+        serializer = TimeoutSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        ResponseTimeout.objects.update_or_create(
+            organization=organization, defaults={"seconds": serializer.validated_data["timeout"]}
+        )
+        return Response(serializer.validated_data)
+
+    @extend_schema(
+        operation_id="PostResponseTimeout",
+        request=TimeoutSerializer,
+        responses=TimeoutSerializer,
+        tags=["organization"],
+    )
+    @timeout.mapping.post
+    def post_timeout(self, request: Request, pk: str) -> Response:
+        return self.set_timeout(request, pk)

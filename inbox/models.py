@@ -1,0 +1,1 @@
+"""Messages between users and groups (contract 6)."""

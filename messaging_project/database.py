@@ -1,0 +1,58 @@
+"""Waiting for the database, and saying in one line that it is not there."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+
+from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+
+POLL = 0.2  # seconds
+
+
+def where() -> str:
+    """Say which database is meant, without a password."""
+    if settings.EMBEDDED_DATABASE:
+        return f"the embedded database in {settings.DATA_DIR} (is `make run` running?)"
+    database = settings.DATABASES["default"]
+    return f"the database {database['NAME']} at {database['HOST'] or 'localhost'} (DATABASE_URL)"
+
+
+def wait(*, seconds: float, migrated: bool) -> None:
+    """Return as soon as the database answers and, if `migrated`, has every migration.
+
+    Raises: CommandError, in one line, if that takes longer than `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            connection.ensure_connection()
+            if not migrated or migrations_applied():
+                return
+            reason = "its migrations are not applied"
+        except OperationalError:
+            reason = "it does not answer"
+            connection.close()
+        if time.monotonic() > deadline:
+            raise CommandError(f"Cannot use {where()}: {reason}.")
+        time.sleep(POLL)
+
+
+def migrations_applied() -> bool:
+    """Whether the database has every migration of this version; once so, it stays so while this process lives."""
+    try:
+        return _migrations_applied()
+    except LookupError:
+        return False
+
+
+@cache
+def _migrations_applied() -> bool:
+    # Raising keeps "not yet" out of the cache.
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise LookupError("migrations are missing")
+    return True

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from alarms.raising import Resources, raise_alarm
+from messaging_project import database
+from messaging_project.demo import load_demo
+from organizations.models import ApiToken, Organization, PersonalAccessToken, User, Way
+
+
+class Command(BaseCommand):
+    help = "What `make run` does once the database is up: migrate and, on the first start, load a demo."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        database.wait(seconds=120, migrated=False)
+        call_command("migrate", verbosity=0)
+        lines = ["", f"The service is up.  Admin: {settings.BASE_URL}/admin/"]
+        demo = None
+        if not Organization.objects.exists() and not User.objects.exists():
+            demo = load_demo()
+            lines += first_steps(demo)
+        wait_until_healthy()
+        self.stdout.write("\n".join([*lines, ""]))
+        if demo is not None and not any(f"GATEWAY_{way.upper()}" in os.environ for way in Way.values):
+            raise_alarm(
+                organization=demo,
+                message="Demo alarm: smoke in the museum, 2nd floor.",
+                event_name="Demo",
+                resources=Resources(all_users=True),
+                raised_by="make run",
+                now=timezone.now(),
+            )
+
+
+def first_steps(demo: Organization) -> list[str]:
+    """Make a log-in and tokens, and return the lines that tell them: the only time that they are shown."""
+    password = secrets.token_urlsafe(12)
+    User.objects.create_superuser("admin", password, email="")
+    _row, api_token = ApiToken.issue(name="first start", organization=demo)
+    user = demo.memberships.get(role="admin").user
+    _pat, personal_token = PersonalAccessToken.issue(name="first start", user=user)
+    body = {"organizationID": demo.pk, "message": "Fire in the hall", "alarmResources": {"allUsers": True}}
+    return [
+        f"Log in as:            admin / {password}",
+        f"API token of {demo.name!r}:",
+        f"  {api_token}",
+        f"Personal access token of {user.login!r} (user {user.pk}):",
+        f"  {personal_token}",
+        "Shown only now. Raise an alarm:",
+        f"  curl -X POST {settings.BASE_URL}/api/v1/alarm -H 'API-TOKEN: {api_token}'"
+        f" -H 'Content-Type: application/json' -d '{json.dumps(body)}'",
+    ]
+
+
+def wait_until_healthy() -> None:
+    """Return when web, worker and sender are at work; after a minute the others' own lines tell more than waiting."""
+    host, _colon, port = settings.BIND.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - where to ask, not where to listen
+    request = urllib.request.Request(f"http://{host}:{port}/health", headers={"Host": "localhost"})
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(request, timeout=5):  # noqa: S310 - our own address
+                return
+        except OSError:
+            time.sleep(0.1)

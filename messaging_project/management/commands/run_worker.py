@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.core.management.base import BaseCommand
+from procrastinate.contrib.django import app
+
+from messaging_project import database
+
+# Upkeep has places of its own, so that long jobs do not hold it up.
+UPKEEP_PLACES = 2
+
+
+class Command(BaseCommand):
+    help = "Run the jobs: planning and upkeep. Any number of workers may run, on any number of machines."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--concurrency", type=int, default=6, help="jobs at once, besides upkeep (default: 6)")
+
+    def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
+        database.wait(seconds=3600, migrated=True)
+        with app.replace_connector(app.connector.get_worker_connector()):  # type: ignore[attr-defined]
+            asyncio.run(work(concurrency))
+
+
+async def work(concurrency: int) -> None:
+    """Work until a signal comes or one of the two workers ends (its connection was cut: the supervisor starts anew)."""
+    loop = asyncio.get_running_loop()
+    # The default has too few threads on a small machine for all places.
+    loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + 2))
+    async with app.open_async():
+        workers = [
+            asyncio.create_task(
+                app.run_worker_async(name=queue, queues=[queue], concurrency=places, install_signal_handlers=False)
+            )
+            for queue, places in (("alarms", concurrency), ("upkeep", UPKEEP_PLACES))
+        ]
+        stop = asyncio.create_task(stopped(loop))
+        await asyncio.wait([*workers, stop], return_when=asyncio.FIRST_COMPLETED)
+        for task in (*workers, stop):
+            task.cancel()
+        await asyncio.gather(*workers, stop, return_exceptions=True)
+
+
+async def stopped(loop: asyncio.AbstractEventLoop) -> None:
+    event = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, event.set)
+    await event.wait()

@@ -1,0 +1,241 @@
+"""Every setting, read from the environment (or a file `.env` beside manage.py); README.md lists them."""
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from messaging_project import embedded_postgres
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+env.read_env(str(BASE_DIR / ".env"))
+
+DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).expanduser().absolute()
+PORT = env.int("PORT", default=8000)
+BIND = env.str("BIND", default=f"127.0.0.1:{PORT}")
+WEB_WORKERS = env.int("WEB_WORKERS", default=2)
+BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
+DEBUG = env.bool("DEBUG", default=False)
+
+# Database: the one that DATABASE_URL names, else the embedded one, of which only the address is derived here.
+
+EMBEDDED_DATABASE = not env.str("DATABASE_URL", default="")
+DATABASES = {
+    "default": {
+        **env.db_url_config(embedded_postgres.database_url(DATA_DIR) if EMBEDDED_DATABASE else env.str("DATABASE_URL")),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+    raise ImproperlyConfigured("DATABASE_URL: only PostgreSQL is supported (postgres://user:password@host/name)")
+DATABASES["default"]["OPTIONS"] = {"connect_timeout": 5, **DATABASES["default"].get("OPTIONS", {})}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _secret_key() -> str:
+    """Return SECRET_KEY, or the one kept in DATA_DIR/secret_key, made (0600) when it is first asked for."""
+    key: str = env.str("SECRET_KEY", default="")
+    if key:
+        return key
+    if not EMBEDDED_DATABASE:
+        raise ImproperlyConfigured("SECRET_KEY is required where DATABASE_URL is set: every machine needs the same one")
+    path = DATA_DIR / "secret_key"
+    if not path.exists():
+        DATA_DIR.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"secret_key.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(64))
+        try:
+            # A link never replaces: of several processes that start at once, the first one's key stands.
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text()
+
+
+SECRET_KEY = _secret_key()
+
+# Web
+
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=sorted({urlsplit(BASE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})
+)
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https:")
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+ROOT_URLCONF = "messaging_project.urls"
+WSGI_APPLICATION = "messaging_project.wsgi.application"
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "procrastinate.contrib.django",
+    "messaging_project",
+    "organizations",
+    "escalations",
+    "alarms",
+    "inbox",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+# Served straight from the installed packages: no collectstatic step that could be forgotten.
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+AUTH_USER_MODEL = "organizations.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# Languages and times
+
+LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
+LANGUAGES = [("en", _("English")), ("de", _("German"))]
+TIME_ZONE = env.str("TIME_ZONE", default="UTC")
+USE_TZ = True
+
+# REST API
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "organizations.authentication.ApiTokenAuthentication",
+        "organizations.authentication.PersonalAccessTokenAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["messaging_project.parsers.BoundedJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "messaging_project.errors.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Alarm messaging",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# Alarms
+
+# The way of alarm and the seconds after the entry before it, for users without a configuration (contract 3).
+DEFAULT_ESCALATION = [
+    (way, int(delay))
+    for way, _colon, delay in (
+        entry.strip().partition(":")
+        for entry in env.list("DEFAULT_ESCALATION", default=["app:0", "pager:0", "email:0", "sms:60", "call:60"])
+    )
+]
+DEFAULT_RESPONSE_TIMEOUT = env.int("DEFAULT_RESPONSE_TIMEOUT", default=900)
+
+# How each way leaves the house: URLs separated by spaces, tried in this order (contract 7). GATEWAY_DEFAULT stands in
+# for a variable that is not set at all; `make run` sets it to `log:`.
+GATEWAYS = {
+    way: env.str(f"GATEWAY_{way.upper()}", default=env.str("GATEWAY_DEFAULT", default="")).split()
+    for way in ("app", "pager", "sms", "call", "email")
+}
+GATEWAY_SECRET = env.str("GATEWAY_SECRET", default="")
+GATEWAY_TIMEOUT = 10  # seconds
+
+# E-mail
+
+_email = env.email_url_config(env.str("EMAIL_URL", default="smtp://localhost:25"))
+EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+EMAIL_HOST = _email.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT = _email.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _email.get("EMAIL_FILE_PATH")
+EMAIL_TIMEOUT = 10  # seconds
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"alarm@{urlsplit(BASE_URL).hostname or 'localhost'}")
+
+# Jobs
+
+PROCRASTINATE_WORKER_DEFAULTS = {
+    "fetch_job_polling_interval": 1.0,
+    "update_heartbeat_interval": 2.0,
+    "stalled_worker_timeout": 8.0,
+    "delete_jobs": "successful",
+    "shutdown_graceful_timeout": 10.0,
+}
+
+# Logs: one line an event, on standard error.
+
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "json": {
+            "class": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "json" if env.bool("LOG_JSON", default=False) else "line",
+        }
+    },
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        # Each client mistake as a line of its own says nothing that the access log does not.
+        "django.request": {"level": "ERROR"},
+        # A line a job and a tick of the sweep would bury the alarms.
+        "procrastinate": {"level": "WARNING"},
+    },
+}

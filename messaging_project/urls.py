@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView
+
+from alarms import health
+from alarms.views import AlarmViewSet, FeedbackViewSet, MessageStatusViewSet
+from escalations.views import OrganizationEscalationViewSet, OrganizationViewSet, UserEscalationViewSet
+from messaging_project.api import Router
+from organizations.views import OrganizationsViewSet, UnitsViewSet, UsersViewSet, UserViewSet
+
+router = Router()
+# Before "escalation", of which it would be a user's id.
+router.register("escalation/organization", OrganizationEscalationViewSet, basename="organization-escalation")
+router.register("escalation", UserEscalationViewSet, basename="user-escalation")
+router.register("alarm", AlarmViewSet, basename="alarm")
+router.register("messagestatus", MessageStatusViewSet, basename="message-status")
+router.register("messaging/feedback", FeedbackViewSet, basename="feedback")
+router.register("organization", OrganizationViewSet, basename="organization")
+router.register("organizations", OrganizationsViewSet, basename="organizations")
+router.register("user", UserViewSet, basename="user")
+router.register("users", UsersViewSet, basename="users")
+router.register("units", UnitsViewSet, basename="units")
+
+urlpatterns = [
+    path("api/v1/", include(router.urls)),
+    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"^health/?$", health.health),
+    re_path(r"^health/live/?$", health.live),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "messaging_project.errors.bad_request"
+handler403 = "messaging_project.errors.permission_denied"
+handler404 = "messaging_project.errors.not_found"
+handler500 = "messaging_project.errors.server_error"

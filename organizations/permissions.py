@@ -1,0 +1,60 @@
+"""What a principal may do: scopes every request to what its caller may know of (contract 1).
+
+Raises: NotFound (404) for what the caller may not know of, PermissionDenied (403) for what it may know of but not do.
+"""
+
+from __future__ import annotations
+
+from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.request import Request
+
+from organizations.authentication import OrganizationPrincipal, Principal
+from organizations.models import Membership, Organization, User
+
+
+def principal(request: Request) -> Principal:
+    """Return who asks; authentication has seen to it that there is somebody."""
+    asking = request.user
+    assert isinstance(asking, User | OrganizationPrincipal)
+    return asking
+
+
+def acting_user(request: Request) -> User:
+    """Return the user who asks; an API token is refused, as it is no user."""
+    asking = principal(request)
+    if isinstance(asking, OrganizationPrincipal):
+        raise PermissionDenied("This request is about a user: an API token cannot make it.")
+    return asking
+
+
+def visible_organization(request: Request, organization_id: int) -> tuple[Organization, bool]:
+    """Return the organization, and whether the caller may administer it (an admin or its API token)."""
+    asking = principal(request)
+    if isinstance(asking, OrganizationPrincipal):
+        if asking.organization.pk != organization_id:
+            raise NotFound(f"organizationID: there is no organization {organization_id}.")
+        return asking.organization, True
+    membership = (
+        asking.memberships.select_related("organization")
+        .filter(organization_id=organization_id, organization__is_active=True)
+        .first()
+    )
+    if membership is None:
+        raise NotFound(f"organizationID: there is no organization {organization_id}.")
+    return membership.organization, membership.role == Membership.Role.ADMIN
+
+
+def administered_organization(request: Request, organization_id: int) -> Organization:
+    """Return the organization if the caller may administer it."""
+    organization, may_administer = visible_organization(request, organization_id)
+    if not may_administer:
+        raise PermissionDenied("Only an admin of the organization or its API token may do this.")
+    return organization
+
+
+def member_of(organization: Organization, user_id: int) -> User:
+    """Return the organization's member with this id."""
+    user = User.objects.filter(pk=user_id, memberships__organization=organization).first()
+    if user is None:
+        raise NotFound(f"userID: the organization has no member {user_id}.")
+    return user
