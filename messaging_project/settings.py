@@ -9,26 +9,37 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
-from messaging_project import embedded_postgres
-
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
 env.read_env(str(BASE_DIR / ".env"))
 
+
+def _integer(name: str, default: int) -> int:
+    try:
+        return int(env.str(name, default=str(default)))
+    except ValueError:
+        raise ImproperlyConfigured(f"{name}: must be a whole number") from None
+
+
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).expanduser().absolute()
-PORT = env.int("PORT", default=8000)
+PORT = _integer("PORT", 8000)
 BIND = env.str("BIND", default=f"127.0.0.1:{PORT}")
-WEB_WORKERS = env.int("WEB_WORKERS", default=2)
+WEB_WORKERS = _integer("WEB_WORKERS", 2)
 BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 DEBUG = env.bool("DEBUG", default=False)
 
 # Database: the one that DATABASE_URL names, else the embedded one, of which only the address is derived here.
 
-EMBEDDED_DATABASE = not env.str("DATABASE_URL", default="")
+DATABASE_URL = env.str("DATABASE_URL", default="")
+EMBEDDED_DATABASE = not DATABASE_URL
+if EMBEDDED_DATABASE:
+    from messaging_project.embedded_postgres import database_url
+
+    DATABASE_URL = database_url(DATA_DIR)
 DATABASES = {
     "default": {
-        **env.db_url_config(embedded_postgres.database_url(DATA_DIR) if EMBEDDED_DATABASE else env.str("DATABASE_URL")),
+        **env.db_url_config(DATABASE_URL),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -169,13 +180,14 @@ SPECTACULAR_SETTINGS = {
 
 # The way of alarm and the seconds after the entry before it, for users without a configuration (contract 3).
 DEFAULT_ESCALATION = [
-    (way, int(delay))
+    # A delay that is no number is told as one that is out of bounds, by the system check.
+    (way, int(delay) if delay.isdecimal() else -1)
     for way, _colon, delay in (
         entry.strip().partition(":")
         for entry in env.list("DEFAULT_ESCALATION", default=["app:0", "pager:0", "email:0", "sms:60", "call:60"])
     )
 ]
-DEFAULT_RESPONSE_TIMEOUT = env.int("DEFAULT_RESPONSE_TIMEOUT", default=900)
+DEFAULT_RESPONSE_TIMEOUT = _integer("DEFAULT_RESPONSE_TIMEOUT", 900)
 
 # How each way leaves the house: URLs separated by spaces, tried in this order (contract 7). GATEWAY_DEFAULT stands in
 # for a variable that is not set at all; `make run` sets it to `log:`.

@@ -28,7 +28,8 @@ def build(url: str) -> Gateway:
     """
     scheme = urlsplit(url).scheme
     if scheme not in SCHEMES:
-        raise ImproperlyConfigured(f"{scheme or url!r}: no such gateway; there are {', '.join(SCHEMES)}")
+        # The URL itself may carry a secret.
+        raise ImproperlyConfigured(f"no gateway has the scheme {scheme!r}; there are {', '.join(SCHEMES)}")
     return SCHEMES[scheme](url)
 
 

@@ -5,8 +5,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from messaging_project.embedded_postgres import EmbeddedPostgresError, run
-
 
 class Command(BaseCommand):
     help = "Become the embedded database's server; where DATABASE_URL is set there is nothing to run."
@@ -15,6 +13,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.EMBEDDED_DATABASE:
             raise CommandError("DATABASE_URL is set: the embedded database is not used.")
+        from messaging_project.embedded_postgres import EmbeddedPostgresError, run
+
         try:
             run(settings.DATA_DIR)
         except EmbeddedPostgresError as error:

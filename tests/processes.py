@@ -1,0 +1,145 @@
+"""The real processes of the service, started against the test database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TypeVar
+
+from django.conf import settings
+from django.db import connection
+
+from messaging_project import embedded_postgres
+from tests.sinks import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], *, seconds: float = 60.0, what: str = "") -> T:
+    """Return what `condition` returns as soon as that is true; fail after some time."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if value := condition():
+            return value
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or condition}"
+        time.sleep(0.05)
+
+
+def test_database_url() -> str:
+    """The address of the database of this test run, for other processes."""
+    name = connection.settings_dict["NAME"]
+    if os.environ.get("DATABASE_URL"):
+        base, _slash, _name = os.environ["DATABASE_URL"].partition("?")[0].rpartition("/")
+        return f"{base}/{name}"
+    url, question, options = embedded_postgres.database_url(settings.DATA_DIR).partition("?")
+    return f"{url.rpartition('/')[0]}/{name}{question}{options}"
+
+
+class Processes:
+    """Starts, kills and in the end stops processes of the service; their output is kept."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.environment = (
+            os.environ
+            | {
+                "DATABASE_URL": test_database_url(),
+                "DJANGO_SETTINGS_MODULE": "messaging_project.settings",
+                "PYTHONUNBUFFERED": "1",
+            }
+            | environment
+        )
+        self._folder = folder
+        self._running: dict[str, list[subprocess.Popen[bytes]]] = {}
+        self._logs: list[IO[bytes]] = []
+        self.port = free_port()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self, *names: str) -> None:
+        commands = {
+            "sender": ["manage.py", "send_messages"],
+            "worker": ["manage.py", "run_worker"],
+            "web": [
+                *("-m", "gunicorn", "messaging_project.wsgi", "--bind", f"127.0.0.1:{self.port}"),
+                *("--worker-class", "gthread", "--threads", "8", "--log-level", "warning"),
+            ],
+        }
+        for name in names:
+            log = (self._folder / f"{name}.log").open("ab")
+            self._logs.append(log)
+            process = subprocess.Popen(
+                [sys.executable, *commands[name]], cwd=ROOT, env=self.environment, stdout=log, stderr=log
+            )
+            self._running.setdefault(name, []).append(process)
+
+    def kill(self, name: str) -> None:
+        """End the longest running process of this name as a power cut would."""
+        process = self._running[name].pop(0)
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+
+    def stop(self, name: str) -> int:
+        """End a process as a supervisor would, and return its exit code."""
+        process = self._running[name].pop(0)
+        process.send_signal(signal.SIGTERM)
+        return process.wait(30)
+
+    def log(self, name: str) -> str:
+        return (self._folder / f"{name}.log").read_text()
+
+    def alive(self) -> bool:
+        return self._answers_ok("/health/live")
+
+    def healthy(self) -> bool:
+        return self._answers_ok("/health")
+
+    def _answers_ok(self, path: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def start_all(self) -> None:
+        self.start("web", "worker", "sender")
+        until(self.healthy, what="the service is healthy")
+
+    def close(self) -> None:
+        everyone = [process for processes in self._running.values() for process in processes]
+        for process in everyone:
+            process.send_signal(signal.SIGTERM)
+        for process in everyone:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(10)
+        for log in self._logs:
+            log.close()
+
+
+@contextmanager
+def service(folder: Path, **environment: str) -> Iterator[Processes]:
+    """Processes of the service on a queue without old jobs."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE procrastinate_jobs, procrastinate_events, procrastinate_workers, procrastinate_periodic_defers"
+            " RESTART IDENTITY CASCADE"
+        )
+    processes = Processes(folder, **environment)
+    try:
+        yield processes
+    finally:
+        processes.close()
