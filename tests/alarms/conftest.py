@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Processes, service
+from tests.sinks import HttpSink, MailSink
+
+# Short enough to watch: the default of the service waits a minute between SMS and call.
+DEFAULT_ESCALATION = "app:0,pager:0,email:0,sms:2,call:2"
+GATEWAY_SECRET = "shared with the gateway"
+
+
+@pytest.fixture
+def http_sink() -> Iterator[HttpSink]:
+    sink = HttpSink()
+    yield sink
+    sink.close()
+
+
+@pytest.fixture
+def mail_sink() -> Iterator[MailSink]:
+    sink = MailSink()
+    yield sink
+    sink.close()
+
+
+@pytest.fixture
+def processes(transactional_db: None, tmp_path: Path, http_sink: HttpSink, mail_sink: MailSink) -> Iterator[Processes]:
+    """Processes whose gateways are the sinks; none runs yet."""
+    url = f"{http_sink.url}/gateway"
+    with service(
+        tmp_path,
+        GATEWAY_APP=url,
+        GATEWAY_PAGER=url,
+        GATEWAY_SMS=url,
+        GATEWAY_CALL=url,
+        GATEWAY_EMAIL="email:",
+        GATEWAY_SECRET=GATEWAY_SECRET,
+        EMAIL_URL=mail_sink.url,
+        DEFAULT_ESCALATION=DEFAULT_ESCALATION,
+    ) as running:
+        yield running

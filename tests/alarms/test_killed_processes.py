@@ -1,0 +1,65 @@
+"""Worker and sender are killed in the middle of the work: nothing is missing, and repeats carry the same key."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from alarms.models import DeviceMessage
+from tests import factories
+from tests.client import Client
+from tests.processes import Processes, until
+from tests.sinks import HttpSink
+
+RECIPIENTS = 600
+
+
+def test_600_messages_arrive_although_worker_and_sender_are_killed_twice(
+    processes: Processes, http_sink: HttpSink
+) -> None:
+    organization = factories.OrganizationFactory()
+    for number in range(RECIPIENTS):
+        factories.DeviceFactory(user=factories.member(organization), way="app", address=f"app-{number}")
+    # Slow enough that a kill falls into the middle.
+    http_sink.delay = 1.0
+    processes.start_all()
+    client = Client(processes.url, organization)
+    alarm = client.raise_alarm(organization)
+    for received in (50, 300):
+        until(lambda received=received: len(http_sink.posts) >= received)
+        processes.kill("sender")
+        processes.kill("worker")
+        assert len(http_sink.posts) < RECIPIENTS, "the kill came too late to prove anything"
+        processes.start("worker", "sender")
+    until(lambda: {post.json["address"] for post in http_sink.posts} == {f"app-{n}" for n in range(RECIPIENTS)})
+    until(lambda: not DeviceMessage.objects.exclude(status=DeviceMessage.Status.SENT).exists())
+    keys = {(post.json["address"], post.key) for post in http_sink.posts}
+    assert len(keys) == RECIPIENTS, "one device message went out under two keys"
+    assert DeviceMessage.objects.filter(alarm_id=alarm["id"]).count() == RECIPIENTS
+    repeats = Counter(post.key for post in http_sink.posts)
+    assert max(repeats.values()) <= 3
+
+
+def test_an_alarm_raised_while_no_worker_and_no_sender_runs_goes_out_when_they_come(
+    processes: Processes, http_sink: HttpSink
+) -> None:
+    organization = factories.OrganizationFactory()
+    factories.member(organization, ways=("app",))
+    processes.start("web")
+    until(processes.alive)
+    Client(processes.url, organization).raise_alarm(organization)
+    assert not http_sink.posts
+    processes.start("worker", "sender")
+    until(lambda: http_sink.posts)
+
+
+def test_a_sender_that_is_asked_to_stop_finishes_what_is_on_the_wire(processes: Processes, http_sink: HttpSink) -> None:
+    organization = factories.OrganizationFactory()
+    for number in range(20):
+        factories.DeviceFactory(user=factories.member(organization), way="app", address=f"app-{number}")
+    http_sink.delay = 2.0
+    processes.start_all()
+    Client(processes.url, organization).raise_alarm(organization)
+    until(lambda: len(http_sink.posts) == 20)
+    assert processes.stop("sender") == 0
+    assert DeviceMessage.objects.filter(status=DeviceMessage.Status.SENT, attempts=1).count() == 20
+    assert len(http_sink.posts) == 20
