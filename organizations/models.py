@@ -41,6 +41,13 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError(f"{name!r} is not an IANA time zone such as Europe/Berlin.")
 
 
+class OrganizationQuerySet(models.QuerySet["Organization"]):
+    def by_id_or_name(self, text: str) -> Organization | None:
+        """Return the organization with this id, else the one with exactly this name, else None (contract 8)."""
+        by_id = self.filter(pk=int(text)).first() if text.isdecimal() and len(text) < 20 else None
+        return by_id or self.filter(name=text).first()
+
+
 class Organization(models.Model):
     name = models.CharField(max_length=200, unique=True)
     is_active = models.BooleanField("active", default=True)
@@ -49,9 +56,11 @@ class Organization(models.Model):
         models.CharField(max_length=5, choices=Way.choices),
         default=list,
         blank=True,
-        help_text="Ways of alarm that are not used for alarms of this organization, separated by commas.",
+        help_text="Ways of alarm that are not used for alarms of this organization.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = OrganizationQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
