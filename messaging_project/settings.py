@@ -88,6 +88,8 @@ ROOT_URLCONF = "messaging_project.urls"
 WSGI_APPLICATION = "messaging_project.wsgi.application"
 APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# A group with thousands of members is one form of the admin.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 INSTALLED_APPS = [
     "django.contrib.admin",

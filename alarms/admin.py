@@ -1,0 +1,200 @@
+"""What happened, in the admin: to be read only."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import JSONObject, Now
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.text import Truncator
+
+from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback, Sender
+from alarms.upkeep import SENDER_DEAD_AFTER
+from organizations.admin import ModelAdmin, TabularInline, list_link
+
+# One pass over an alarm's recipients for all its numbers.
+COUNTS = (
+    AlarmMessage.objects.filter(alarm=OuterRef("pk"))
+    .order_by()
+    .values("alarm")
+    .annotate(
+        counts=JSONObject(
+            recipients=Count("pk"),
+            positive=Count("pk", filter=Q(response=True)),
+            negative=Count("pk", filter=Q(response=False)),
+            unknown=Count("pk", filter=Q(response=None)),
+            answerable=Count("pk", filter=Q(deadline__gt=Now())),
+        )
+    )
+    .values("counts")
+)
+
+
+class ReadOnly:
+    """Shows rows of which the service is the only author."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Alarm)
+class AlarmAdmin(ReadOnly, ModelAdmin[Alarm]):
+    """Links to the recipients, of whom there may be thousands, instead of showing them inline."""
+
+    list_display = (
+        "id",
+        "starts_at",
+        "organization",
+        "event_name",
+        "text",
+        "status",
+        "recipients",
+        "positive",
+        "negative",
+        "unknown",
+    )
+    list_display_links = ("id", "starts_at")
+    list_filter = ("organization", ("closed_at", admin.EmptyFieldListFilter))
+    list_select_related = ("organization",)
+    date_hierarchy = "starts_at"
+    search_fields = ("=id", "message", "event_name", "raised_by", "organization__name")
+    show_full_result_count = False
+    fields = (
+        "organization",
+        "event_name",
+        "message",
+        "raised_by",
+        "starts_at",
+        "closed_at",
+        "status",
+        "response_timeout",
+        "organization_escalation",
+        "recipients",
+        "positive",
+        "negative",
+        "unknown",
+        "device_messages",
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Alarm]:
+        return super().get_queryset(request).annotate(counts=Subquery(COUNTS))
+
+    @admin.display(description="message")
+    def text(self, alarm: Alarm) -> str:
+        return Truncator(alarm.message).chars(60)
+
+    @admin.display
+    def status(self, alarm: Alarm) -> str:
+        if alarm.closed_at is not None:
+            return "closed"
+        return "open" if self._count(alarm, "answerable") else "time over"
+
+    @admin.display
+    def recipients(self, alarm: Alarm) -> str:
+        return list_link(AlarmMessage, self._count(alarm, "recipients"), alarm__id__exact=alarm.pk)
+
+    @admin.display
+    def positive(self, alarm: Alarm) -> int:
+        return self._count(alarm, "positive")
+
+    @admin.display
+    def negative(self, alarm: Alarm) -> int:
+        return self._count(alarm, "negative")
+
+    @admin.display
+    def unknown(self, alarm: Alarm) -> int:
+        return self._count(alarm, "unknown")
+
+    @admin.display
+    def device_messages(self, alarm: Alarm) -> str:
+        return list_link(DeviceMessage, "device messages", alarm__id__exact=alarm.pk)
+
+    @staticmethod
+    def _count(alarm: Any, what: str) -> int:
+        count: int = (alarm.counts or {}).get(what, 0)
+        return count
+
+
+class DeviceMessageInline(ReadOnly, TabularInline[DeviceMessage, AlarmMessage]):
+    model = DeviceMessage
+    fields = ("turn", "way", "device_name", "address", "status", "due_at", "changed_at", "attempts", "reason")
+
+
+class FeedbackInline(ReadOnly, TabularInline[Feedback, AlarmMessage]):
+    model = Feedback
+    fields = ("response", "source", "created_at")
+
+
+@admin.register(AlarmMessage)
+class AlarmMessageAdmin(ReadOnly, ModelAdmin[AlarmMessage]):
+    list_display = ("user", "alarm", "state", "responded_at", "first_sent_at", "deadline", "escalating")
+    list_filter = ("response", "escalating", "deadline", "alarm__organization")
+    list_select_related = ("user", "alarm")
+    # The newest alarm first, its recipients in their order; an index leads with the alarm.
+    ordering = ("-alarm_id", "id")
+    search_fields = ("=message_id", "user__login", "user__first_name", "user__last_name")
+    show_full_result_count = False
+    inlines = (DeviceMessageInline, FeedbackInline)
+    fields = (
+        "alarm",
+        "user",
+        "message_id",
+        "state",
+        "responded_at",
+        "first_sent_at",
+        "deadline",
+        "escalating",
+        "planned_at",
+    )
+
+
+@admin.register(DeviceMessage)
+class DeviceMessageAdmin(ReadOnly, ModelAdmin[DeviceMessage]):
+    list_display = (
+        "id",
+        "alarm_message",
+        "way",
+        "device_name",
+        "address",
+        "turn",
+        "status",
+        "due_at",
+        "changed_at",
+        "attempts",
+        "reason",
+    )
+    list_filter = ("status", "way", "due_at", "alarm__organization")
+    # Not the device: its row may be gone, and a join would hide the message then.
+    list_select_related = ("alarm_message__user",)
+    ordering = ("-alarm_message_id", "turn", "id")
+    search_fields = ("device_name", "address", "alarm_message__user__login")
+    show_full_result_count = False
+
+
+@admin.register(Feedback)
+class FeedbackAdmin(ReadOnly, ModelAdmin[Feedback]):
+    list_display = ("created_at", "alarm_message", "response", "source")
+    list_filter = ("response", "created_at", "alarm_message__alarm__organization")
+    list_select_related = ("alarm_message__user",)
+    ordering = ("-created_at", "-id")
+    search_fields = ("source", "alarm_message__user__login")
+    show_full_result_count = False
+
+
+@admin.register(Sender)
+class SenderAdmin(ReadOnly, ModelAdmin[Sender]):
+    list_display = ("__str__", "started_at", "heartbeat_at", "alive")
+
+    @admin.display(boolean=True)
+    def alive(self, sender: Sender) -> bool:
+        return timezone.now() - sender.heartbeat_at < timedelta(seconds=SENDER_DEAD_AFTER)

@@ -1,0 +1,279 @@
+"""Who there is, in the admin; and what the admin of every app is built from."""
+
+from __future__ import annotations
+
+import zoneinfo
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from urllib.parse import urlencode
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from organizations.models import (
+    ApiToken,
+    Device,
+    Group,
+    Membership,
+    Organization,
+    PersonalAccessToken,
+    Token,
+    User,
+    Way,
+)
+
+if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin as ModelAdmin
+    from django.contrib.admin import TabularInline as TabularInline
+
+    DjangoUserAdminOfUsers = DjangoUserAdmin[User]
+    MembershipFormSetBase = forms.BaseInlineFormSet[Membership, User, forms.ModelForm[Membership]]
+else:
+    DjangoUserAdminOfUsers = DjangoUserAdmin
+    MembershipFormSetBase = forms.BaseInlineFormSet
+
+    class OfModels:
+        """Django's admin classes know their models in brackets only when types are checked."""
+
+        def __class_getitem__(cls, _models: object) -> type:
+            return cls
+
+    class ModelAdmin(OfModels, admin.ModelAdmin):
+        pass
+
+    class TabularInline(OfModels, admin.TabularInline):
+        pass
+
+
+AnyToken = TypeVar("AnyToken", bound=Token)
+
+
+def list_link(model: type[models.Model], text: object, **filters: object) -> SafeString:
+    """Return a link to the list of the `model`s that the filters leave."""
+    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
+
+
+@admin.register(Organization)
+class OrganizationAdmin(ModelAdmin[Organization]):
+    list_display = ("name", "is_active", "time_zone", "without", "members")
+    list_filter = ("is_active",)
+    search_fields = ("name",)
+    fields: ClassVar[tuple[str, ...]] = ("name", "is_active", "time_zone", "disabled_ways", "members", "created_at")
+    readonly_fields: ClassVar[tuple[str, ...]] = ("members", "created_at")
+
+    def formfield_for_dbfield(
+        self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.Field | None:
+        if db_field.name == "time_zone":
+            return forms.ChoiceField(choices=[(name, name) for name in sorted(zoneinfo.available_timezones())])
+        if db_field.name == "disabled_ways":
+            return forms.MultipleChoiceField(
+                choices=Way.choices,
+                widget=forms.CheckboxSelectMultiple,
+                required=False,
+                help_text="Ways of alarm that are not used for alarms of this organization.",
+            )
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
+    @admin.display(description="disabled ways")
+    def without(self, organization: Organization) -> str:
+        return ", ".join(Way(way).label for way in organization.disabled_ways)
+
+    def members(self, organization: Organization) -> str:
+        if organization.pk is None:
+            return self.get_empty_value_display()
+        return list_link(Membership, "members", organization__id__exact=organization.pk)
+
+
+class DeviceInline(TabularInline[Device, User]):
+    model = Device
+    extra = 0
+
+
+class MembershipFormSet(MembershipFormSetBase):
+    def add_fields(self, form: forms.ModelForm[Membership], index: int | None) -> None:
+        super().add_fields(form, index)
+        # Moved to another organization, a membership would stay in the groups of the old one.
+        form.fields["organization"].disabled = form.instance.pk is not None
+
+
+class MembershipInline(TabularInline[Membership, User]):
+    model = Membership
+    formset = MembershipFormSet
+    extra = 0
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        return super().get_queryset(request).select_related("user", "organization")
+
+    def formfield_for_foreignkey(
+        self, db_field: models.ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> forms.ModelChoiceField[Any] | None:
+        field = super().formfield_for_foreignkey(db_field, request, **kwargs)
+        if field is not None and db_field.name == "organization":
+            # Read once for all rows, not once a row.
+            field.choices = list(field.iterator(field))
+        return field
+
+
+@admin.register(User)
+class UserAdmin(DjangoUserAdminOfUsers):
+    list_display = ("login", "first_name", "last_name", "email", "managing_organization", "is_active", "is_staff")
+    list_filter = ("is_active", "is_staff", "is_superuser", "managing_organization")
+    list_select_related = ("managing_organization",)
+    search_fields = ("login", "first_name", "last_name", "email")
+    ordering = ("login",)
+    show_full_result_count = False
+    autocomplete_fields = ("managing_organization",)
+    readonly_fields = ("last_login", "created_at")
+    inlines = (DeviceInline, MembershipInline)
+    person = ("first_name", "last_name", "email", "language", "description", "managing_organization")
+    fieldsets = (
+        (None, {"fields": ("login", "password", "is_active")}),
+        ("Person", {"fields": person}),
+        (
+            "This admin",
+            {"classes": ("collapse",), "fields": ("is_staff", "is_superuser", "groups", "user_permissions")},
+        ),
+        ("Times", {"fields": ("last_login", "created_at")}),
+    )
+    add_fieldsets = (
+        (None, {"classes": ("wide",), "fields": ("login", "usable_password", "password1", "password2")}),
+        ("Person", {"classes": ("wide",), "fields": person}),
+    )
+
+
+@admin.register(Membership)
+class MembershipAdmin(ModelAdmin[Membership]):
+    list_display = ("user", "organization", "role")
+    list_filter = ("role", "organization")
+    search_fields = ("user__login", "user__first_name", "user__last_name", "organization__name")
+    show_full_result_count = False
+    autocomplete_fields = ("user", "organization")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Membership]:
+        return super().get_queryset(request).select_related("user", "organization")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Membership | None = None) -> tuple[str, ...]:
+        # Moved to another organization, a membership would stay in the groups of the old one.
+        return ("user", "organization") if obj else ()
+
+
+@admin.register(Group)
+class GroupAdmin(ModelAdmin[Group]):
+    """A group is made first; then its members are chosen among those of its organization."""
+
+    list_display = ("name", "organization", "description", "members")
+    list_filter = ("organization",)
+    list_select_related = ("organization",)
+    search_fields = ("name", "organization__name")
+    autocomplete_fields = ("organization",)
+    filter_horizontal = ("memberships",)
+
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
+        described = ("organization", "name", "description")
+        if obj is None:
+            return described
+        # Whoever may only look gets a link: as text, each member would take two queries.
+        return (*described, "memberships" if self.has_change_permission(request, obj) else "members")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> tuple[str, ...]:
+        return ("organization", "members") if obj else ()
+
+    def members(self, group: Group) -> str:
+        return list_link(Membership, "members", groups__id__exact=group.pk)
+
+    def get_form(
+        self, request: HttpRequest, obj: Group | None = None, change: bool = False, **kwargs: Any
+    ) -> type[forms.ModelForm[Group]]:
+        form = super().get_form(request, obj, change, **kwargs)
+        members = form.base_fields.get("memberships")
+        if obj and isinstance(members, forms.ModelMultipleChoiceField):
+            members.queryset = obj.organization.memberships.select_related("user", "organization").order_by(
+                "user__last_name", "user__first_name", "user__login"
+            )
+        return form
+
+    def response_add(self, request: HttpRequest, obj: Group, post_url_continue: str | None = None) -> HttpResponse:
+        if "_addanother" not in request.POST and "_popup" not in request.POST:
+            post = request.POST.copy()
+            post["_continue"] = "1"
+            request.POST = post  # type: ignore[assignment]
+        return super().response_add(request, obj, post_url_continue)
+
+
+@admin.register(Device)
+class DeviceAdmin(ModelAdmin[Device]):
+    list_display = ("name", "user", "way", "address", "is_active")
+    list_filter = ("way", "is_active", "user__managing_organization")
+    list_select_related = ("user",)
+    search_fields = ("name", "address", "user__login", "user__first_name", "user__last_name")
+    show_full_result_count = False
+    autocomplete_fields = ("user",)
+    readonly_fields = ("created_at",)
+
+
+class TokenAdmin(ModelAdmin[AnyToken]):
+    """Issues tokens, and shows of a token what is no secret. Its text is shown once, as only a digest is kept."""
+
+    owner: ClassVar[str]
+    list_select_related = True
+    actions = ("revoke",)
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return ("name", "prefix", self.owner, "created_at", "expires_at", "last_used_at", "state")
+
+    def get_autocomplete_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        return (self.owner,)
+
+    def get_fields(self, request: HttpRequest, obj: AnyToken | None = None) -> tuple[str, ...]:
+        chosen = (self.owner, "name", "expires_at")
+        return (*chosen, "prefix", "created_at", "last_used_at", "revoked_at") if obj else chosen
+
+    def get_readonly_fields(self, request: HttpRequest, obj: AnyToken | None = None) -> tuple[str, ...]:
+        return (self.owner, "prefix", "created_at", "last_used_at", "revoked_at") if obj else ()
+
+    @admin.display
+    def state(self, token: AnyToken) -> str:
+        if token.revoked_at is not None:
+            return "revoked"
+        return "in force" if token.is_usable(timezone.now()) else "expired"
+
+    def save_model(self, request: HttpRequest, obj: AnyToken, form: forms.ModelForm[AnyToken], change: bool) -> None:
+        if change:
+            # Only what was edited: the last use or a revocation may have been written meanwhile.
+            obj.save(update_fields=form.changed_data)
+            return
+        row, text = type(obj).issue(name=obj.name, expires_at=obj.expires_at, **{self.owner: getattr(obj, self.owner)})
+        obj.pk, obj.prefix = row.pk, row.prefix
+        note = "The token of {}, shown this once: copy it now. <code>{}</code>"
+        self.message_user(request, format_html(note, obj, text), messages.WARNING)
+
+    @admin.action(description="Revoke the selected tokens", permissions=["change"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[AnyToken]) -> None:
+        tokens = list(queryset.filter(revoked_at=None))
+        for token in tokens:
+            token.revoke()
+            self.log_change(request, token, "Revoked.")
+        self.message_user(request, f"Revoked: {len(tokens)}.", messages.SUCCESS)
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(TokenAdmin[ApiToken]):
+    owner = "organization"
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "organization")
+    search_fields = ("name", "prefix", "organization__name")
+
+
+@admin.register(PersonalAccessToken)
+class PersonalAccessTokenAdmin(TokenAdmin[PersonalAccessToken]):
+    owner = "user"
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter),)
+    search_fields = ("name", "prefix", "user__login", "user__first_name", "user__last_name")
