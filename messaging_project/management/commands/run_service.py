@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pwd
 import socket
+import subprocess
 import sys
 from typing import Any
 
@@ -27,13 +28,26 @@ class Command(BaseCommand):
             # Ways without a setting are shown rather than silent (contract 7).
             "GATEWAY_DEFAULT": os.environ.get("GATEWAY_DEFAULT", "log:"),
         }
-        sys.stdout.flush()
+        own_the_output()
         os.chdir(settings.BASE_DIR)
         os.execve(  # noqa: S606 - the supervisor takes this process's place, so that it gets Ctrl-C itself
             sys.executable,
             [sys.executable, "-m", "supervisor.supervisord", "--configuration", "supervisord.conf"],
             os.environ | environment,
         )
+
+
+def own_the_output() -> None:
+    """Put a pipe between the supervisor and the terminal.
+
+    The supervisor opens its standard output by name once more for each process, which is refused where the terminal is
+    another user's (after `su`) or no file at all (a socket). In a session of its own, so that Ctrl-C does not end it
+    before the last line.
+    """
+    sys.stdout.flush()
+    output = subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True)  # noqa: S607 - in every PATH
+    assert output.stdin is not None
+    os.dup2(output.stdin.fileno(), sys.stdout.fileno())
 
 
 def check_port(bind: str) -> None:
