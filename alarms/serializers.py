@@ -9,6 +9,7 @@ from alarms.models import Alarm, DeviceMessage
 from alarms.reading import RecipientState, Summary
 from messaging_project.api import (
     MAX_ID,
+    BoundedListField,
     IdField,
     StrictBooleanField,
     StrictCharField,
@@ -21,8 +22,8 @@ MAX_MESSAGE = 960
 MAX_LISTED_IDS = 100_000
 
 
-def id_list() -> serializers.ListField:
-    return serializers.ListField(
+def id_list() -> BoundedListField:
+    return BoundedListField(
         child=StrictIntegerField(min_value=1, max_value=MAX_ID), required=False, max_length=MAX_LISTED_IDS
     )
 

@@ -9,7 +9,7 @@ from procrastinate.contrib.django import app
 from alarms import planning, upkeep
 
 # A job that failed is tried again for good: an alarm whose planning was given up would be lost.
-UNTIL_IT_WORKS = RetryStrategy(max_attempts=None, linear_wait=1)
+UNTIL_IT_WORKS = RetryStrategy(max_attempts=None, wait=2)
 
 
 @app.task(name="alarms.plan", queue="alarms", retry=UNTIL_IT_WORKS)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from procrastinate.contrib.django import app
 
+from alarms.models import Sender
 from alarms.sending import DEVICE_MESSAGES
 
 logger = logging.getLogger(__name__)
@@ -16,6 +17,7 @@ BATCH = 5000
 # A sender or worker that has shown no heartbeat for so many seconds is held to be dead.
 SENDER_DEAD_AFTER = 5
 WORKER_DEAD_AFTER = 8
+FORGET_SENDERS_AFTER = timedelta(days=1)
 
 # Who is not planned yet is not timed out: planning, however late, sets their deadline anew.
 TIME_OUT = """
@@ -67,6 +69,7 @@ def sweep(*, now: datetime) -> None:
     """End the escalation of those whose time is over, and return the messages of dead senders to the queue."""
     time_out(now=now)
     return_lost()
+    Sender.objects.filter(heartbeat_at__lt=now - FORGET_SENDERS_AFTER).delete()
 
 
 def time_out(*, now: datetime) -> None:

@@ -108,7 +108,7 @@ class MessageStatusViewSet(ViewSet):
     def retrieve(self, request: Request, pk: str) -> Response:
         alarm_id = path_id(pk, "alarm_id")
         organization_id, user_id = query_id(request, "organization_id"), query_id(request, "user_id")
-        organization, may_administer = visible_organization(request, organization_id)
+        organization, may_administer = visible_organization(request, organization_id, field="organization_id")
         asking = principal(request)
         if not may_administer and not (isinstance(asking, User) and asking.pk == user_id):
             raise PermissionDenied("user_id: only an admin or an API token may read the status of another user.")

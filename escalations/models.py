@@ -18,25 +18,38 @@ MAX_DELAY = 86400  # seconds
 MIN_TIMEOUT, MAX_TIMEOUT = 10, 86400  # seconds
 
 
+def _of(owner: User | Organization) -> dict[str, Any]:
+    return {"user" if isinstance(owner, User) else "organization": owner}
+
+
 class EscalationConfigurationQuerySet(models.QuerySet["EscalationConfiguration"]):
     def replace(self, entries: Sequence[Entry], *, owner: User | Organization) -> None:
         """Make `entries` the owner's whole list, in one transaction; an empty list removes the configuration."""
-        whose: dict[str, Any] = {"user" if isinstance(owner, User) else "organization": owner}
+        if not entries:
+            self.remove(owner=owner)
+            return
         with transaction.atomic():
-            if not entries:
-                self.filter(**whose).delete()
-                return
-            configuration, _created = self.select_for_update().get_or_create(**whose)
+            configuration, _created = self.select_for_update().get_or_create(**_of(owner))
             configuration.entries.all().delete()
             Escalation.objects.bulk_create(
                 Escalation(configuration=configuration, position=position, wayofalarm=way, delay=delay)
                 for position, (way, delay) in enumerate(entries)
             )
 
+    def remove(self, *, owner: User | Organization) -> list[Entry]:
+        """Remove the owner's configuration and return the list it had, empty where there was none."""
+        with transaction.atomic():
+            # Locked before anything of it is read: a list that is being replaced right now is removed whole.
+            configuration = self.select_for_update().filter(**_of(owner)).first()
+            if configuration is None:
+                return []
+            entries = self.entries_of(owner)
+            configuration.delete()
+        return entries
+
     def entries_of(self, owner: User | Organization) -> list[Entry]:
         """Return the owner's list in order, empty where there is no configuration."""
-        field = "user" if isinstance(owner, User) else "organization"
-        rows = Escalation.objects.filter(**{f"configuration__{field}": owner}).order_by("position")
+        rows = Escalation.objects.filter(configuration__in=self.filter(**_of(owner))).order_by("position")
         return [Entry(way, delay) for way, delay in rows.values_list("wayofalarm", "delay")]
 
     def entries_of_users(self, user_ids: Iterable[int]) -> dict[int, list[Entry]]:

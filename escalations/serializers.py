@@ -3,17 +3,17 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from escalations.models import MAX_DELAY, MAX_ENTRIES, MAX_TIMEOUT, MIN_TIMEOUT
-from messaging_project.api import IdField, StrictIntegerField
+from messaging_project.api import BoundedListField, IdField, StrictChoiceField, StrictIntegerField
 from organizations.models import Way
 
 
 class EscalationSerializer(serializers.Serializer[object]):
-    wayofalarm = serializers.ChoiceField(choices=Way.choices)
+    wayofalarm = StrictChoiceField(choices=Way.choices)
     delay = StrictIntegerField(min_value=0, max_value=MAX_DELAY, help_text="Seconds after the entry before it.")
 
 
 class EscalationConfigurationSerializer(serializers.Serializer[object]):
-    escalations = serializers.ListField(
+    escalations = BoundedListField(
         child=EscalationSerializer(), max_length=MAX_ENTRIES, help_text="configured escalations"
     )
     organizationID = IdField(

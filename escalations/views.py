@@ -51,6 +51,8 @@ def user_in_scope(request: Request, *, user_id: int, organization_id: int, to_ch
     if user_id in (0, caller.pk):
         return caller
     if not organization_id:
+        if not User.objects.filter(pk=user_id, memberships__organization__memberships__user=caller).exists():
+            raise NotFound(f"userID: there is no user {user_id}.")
         raise PermissionDenied("userID: another user's escalation takes the id of an organization you administer.")
     organization = administered_organization(request, organization_id)
     user = member_of(organization, user_id)
@@ -112,23 +114,20 @@ class OrganizationEscalationViewSet(ViewSet):
     )
     def retrieve(self, request: Request, pk: str) -> Response:
         organization, _may_administer = visible_organization(request, path_id(pk, "organizationID"))
-        return Response(self._configuration(organization))
+        return self._answer(EscalationConfiguration.objects.entries_of(organization), organization)
 
     @extend_schema(
         operation_id="RemoveOrganizationEscalation", responses=EscalationConfigurationSerializer, tags=["escalation"]
     )
     def destroy(self, request: Request, pk: str) -> Response:
         organization = administered_organization(request, path_id(pk, "organizationID"))
-        removed = self._configuration(organization)
-        EscalationConfiguration.objects.replace([], owner=organization)
-        return Response(removed)
+        return self._answer(EscalationConfiguration.objects.remove(owner=organization), organization)
 
     @staticmethod
-    def _configuration(organization: Organization) -> dict[str, Any]:
-        entries = EscalationConfiguration.objects.entries_of(organization)
+    def _answer(entries: Sequence[Entry], organization: Organization) -> Response:
         if not entries:
             raise NotFound("organizationID: the organization has no escalation configuration.")
-        return rendered(entries, organization_id=organization.pk)
+        return Response(rendered(entries, organization_id=organization.pk))
 
 
 class OrganizationViewSet(ViewSet):

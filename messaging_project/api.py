@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import translation
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
@@ -19,6 +23,18 @@ class Router(SimpleRouter):
     def __init__(self) -> None:
         super().__init__()
         self.trailing_slash = "/?"
+
+
+def english_api(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """Middleware: API texts are English, whatever LANGUAGE_CODE is."""
+
+    def answer(request: HttpRequest) -> HttpResponseBase:
+        if not request.path.startswith("/api/"):
+            return get_response(request)
+        with translation.override("en"):
+            return get_response(request)
+
+    return answer
 
 
 class StrictIntegerField(serializers.IntegerField):
@@ -66,6 +82,25 @@ class StrictCharField(serializers.CharField):
         if any("\ud800" <= character <= "\udfff" for character in data):
             self.fail("surrogate")
         return super().to_internal_value(data)
+
+
+class StrictChoiceField(serializers.ChoiceField):
+    """Takes one of the choices only; what else came is not repeated in the answer."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in self.choices:
+            raise ValidationError(f"Must be one of {', '.join(self.choices)}.", code="invalid_choice")
+        return data
+
+
+class BoundedListField(serializers.ListField):
+    """Looks at the length before it looks at each item, so that a long list costs nothing."""
+
+    def to_internal_value(self, data: Any) -> list[Any]:
+        if isinstance(data, list) and self.max_length is not None and len(data) > self.max_length:
+            raise ValidationError(f"At most {self.max_length} entries.", code="max_length")
+        items: list[Any] = super().to_internal_value(data)
+        return items
 
 
 class UtcDateTimeField(serializers.DateTimeField):

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from rest_framework import status
-from rest_framework.exceptions import APIException
+from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 logger = logging.getLogger(__name__)
+
+MAX_LINES = 20
 
 MESSAGES = {
     400: "The request is not valid.",
@@ -56,16 +59,27 @@ def body(status_code: int, details: str) -> dict[str, object]:
 def flatten(detail: Any, path: str = "") -> list[str]:
     """Return the lines of DRF's nested error details, each led by the field it is about: `escalations[1].delay: ...`"""
     if isinstance(detail, dict):
-        return [
-            line
-            for key, value in detail.items()
-            for line in flatten(value, path if key == "non_field_errors" else f"{path}.{key}".lstrip("."))
-        ]
+        return [line for key, value in detail.items() for line in flatten(value, _below(path, key))]
     if isinstance(detail, list) and any(isinstance(item, dict | list) for item in detail):
-        return [line for index, item in enumerate(detail) for line in flatten(item, f"{path}[{index}]")]
+        return [line for index, item in enumerate(detail) for line in flatten(item, _below(path, index))]
     if isinstance(detail, list):
         return [line for item in detail for line in flatten(item, path)]
     return [f"{path}: {detail}" if path else str(detail)]
+
+
+def _below(path: str, key: str | int) -> str:
+    if key == "non_field_errors":
+        return path
+    if isinstance(key, int):
+        return f"{path}[{key}]"
+    return f"{path}.{key}" if path else key
+
+
+def details_of(detail: Any) -> str:
+    """Return error details as one text, of a bounded length however much is wrong."""
+    lines = flatten(detail)
+    more = [f"and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+    return "; ".join(lines[:MAX_LINES] + more)
 
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
@@ -73,16 +87,17 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("the database is away: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
         error = DatabaseAway()
+    if isinstance(error, RequestDataTooBig):
+        error = PayloadTooLarge()
     response = drf_exception_handler(error, context)
     if response is None:
         request = context["request"]
         logger.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
-        return Response(body(500, type(error).__name__), status=500)
-    response.data = (
-        body(response.status_code, "; ".join(flatten(response.data.get("detail", response.data))))
-        if (isinstance(response.data, dict))
-        else body(response.status_code, "; ".join(flatten(response.data)))
-    )
+        return Response(body(500, "unexpected error"), status=500)
+    detail = response.data
+    if isinstance(detail, dict) and not isinstance(error, ValidationError):
+        detail = detail["detail"]
+    response.data = body(response.status_code, details_of(detail))
     return response
 
 

@@ -9,15 +9,11 @@ from typing import IO, Any
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
-from messaging_project.errors import PayloadTooLarge
 
-MAX_BODY_BYTES = 1024 * 1024
+class JSONObjectParser(JSONParser):
+    """Reads a JSON object; Django bounds the body (DATA_UPLOAD_MAX_MEMORY_SIZE).
 
-
-class BoundedJSONParser(JSONParser):
-    """Reads a JSON object of at most 1 MiB.
-
-    Raises: PayloadTooLarge (413), ParseError (400) for what is no JSON object or too deeply nested.
+    Raises: ParseError (400) for what is no JSON object or nested too deep.
     """
 
     def parse(
@@ -26,11 +22,8 @@ class BoundedJSONParser(JSONParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        raw = stream.read(MAX_BODY_BYTES + 1)
-        if len(raw) > MAX_BODY_BYTES:
-            raise PayloadTooLarge
         try:
-            data = json.loads(raw.decode("utf-8-sig"), parse_constant=_refuse_constant)
+            data = json.loads(stream.read().decode("utf-8-sig"), parse_constant=_refuse_constant)
         except RecursionError:
             raise ParseError("body: nested too deep.") from None
         except ValueError as error:

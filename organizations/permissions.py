@@ -27,12 +27,17 @@ def acting_user(request: Request) -> User:
     return asking
 
 
-def visible_organization(request: Request, organization_id: int) -> tuple[Organization, bool]:
-    """Return the organization, and whether the caller may administer it (an admin or its API token)."""
+def visible_organization(
+    request: Request, organization_id: int, *, field: str = "organizationID"
+) -> tuple[Organization, bool]:
+    """Return the organization, and whether the caller may administer it (an admin or its API token).
+
+    `field` is how the request calls the id, for the error.
+    """
     asking = principal(request)
     if isinstance(asking, OrganizationPrincipal):
         if asking.organization.pk != organization_id:
-            raise NotFound(f"organizationID: there is no organization {organization_id}.")
+            raise NotFound(f"{field}: there is no organization {organization_id}.")
         return asking.organization, True
     membership = (
         asking.memberships.select_related("organization")
@@ -40,7 +45,7 @@ def visible_organization(request: Request, organization_id: int) -> tuple[Organi
         .first()
     )
     if membership is None:
-        raise NotFound(f"organizationID: there is no organization {organization_id}.")
+        raise NotFound(f"{field}: there is no organization {organization_id}.")
     return membership.organization, membership.role == Membership.Role.ADMIN
 
 

@@ -48,7 +48,9 @@ class UsersViewSet(ViewSet):
         tags=["user"],
     )
     def list(self, request: Request) -> Response:
-        organization, _may_administer = visible_organization(request, query_id(request, "organization"))
+        organization, _may_administer = visible_organization(
+            request, query_id(request, "organization"), field="organization"
+        )
         users = User.objects.filter(memberships__organization=organization, is_active=True).order_by("pk")
         return Response(UserSerializer(users, many=True).data)
 
@@ -63,6 +65,8 @@ class UnitsViewSet(ViewSet):
         tags=["organization"],
     )
     def list(self, request: Request) -> Response:
-        organization, _may_administer = visible_organization(request, query_id(request, "organization"))
+        organization, _may_administer = visible_organization(
+            request, query_id(request, "organization"), field="organization"
+        )
         units = Group.objects.filter(organization=organization).order_by("pk")
         return Response(UnitSerializer(units, many=True).data)

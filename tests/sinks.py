@@ -133,6 +133,7 @@ class MailSink:
     """What RCPT TO of an address is answered."""
     connections: int = 0
     port: int = field(default_factory=free_port)
+    _transports: list[asyncio.BaseTransport] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         logging.getLogger("mail.log").setLevel(logging.WARNING)
@@ -142,6 +143,7 @@ class MailSink:
         class CountingSmtp(SMTP):
             def connection_made(self, transport: asyncio.BaseTransport) -> None:
                 sink.connections += 1
+                sink._transports.append(transport)
                 super().connection_made(transport)  # type: ignore[no-untyped-call]
 
         self._controller.factory = lambda: CountingSmtp(self, enable_SMTPUTF8=True)  # type: ignore[method-assign]
@@ -163,6 +165,11 @@ class MailSink:
     @property
     def url(self) -> str:
         return f"smtp://127.0.0.1:{self.port}"
+
+    def hang_up(self) -> None:
+        """Close all connections, as a server does with those that have been idle for long."""
+        for transport in self._transports:
+            self._controller.loop.call_soon_threadsafe(transport.close)
 
     def close(self) -> None:
         self._controller.stop()

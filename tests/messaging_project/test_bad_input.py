@@ -1,0 +1,99 @@
+"""Input that once led, or could lead, past the checks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from django.db import connection, transaction
+from django.utils import translation
+from rest_framework.test import APIClient
+
+from escalations.models import EscalationConfiguration
+from escalations.plan import Entry
+from messaging_project.errors import MAX_LINES
+from organizations.models import Organization
+from tests import factories
+from tests.processes import until
+
+MIB = 1024 * 1024
+
+AsOrganization = Callable[[Organization], APIClient]
+
+
+def set_escalation(client: APIClient, body: bytes) -> tuple[int, str]:
+    answer = client.post("/api/v1/escalation/organization", body, content_type="application/json")
+    return answer.status_code, answer.json()["error"]
+
+
+@pytest.mark.django_db
+def test_a_body_over_1_mib_is_too_large(as_organization: AsOrganization) -> None:
+    client = as_organization(factories.OrganizationFactory())
+    body = b'{"escalations": [], "organizationID": 1, "unknown": "' + b"x" * MIB + b'"}'
+    assert set_escalation(client, body) == (413, "The body is larger than 1 MiB.")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("way", ['"\\ud800"', "[" * 907 + "]" * 907, "7", "null", '{"a": 1}'])
+def test_a_way_that_is_none_is_named_and_not_repeated(as_organization: AsOrganization, way: str) -> None:
+    client = as_organization(factories.OrganizationFactory())
+    body = f'{{"organizationID": 1, "escalations": [{{"wayofalarm": {way}, "delay": 0}}]}}'.encode()
+    status, error = set_escalation(client, body)
+    assert status == 400
+    # How deep the parser itself can go hangs on the stack that is left.
+    assert error.startswith(("escalations[0].wayofalarm: Must be one of app, ", "body: nested too deep."))
+    assert len(error) < 100
+
+
+@pytest.mark.django_db
+def test_a_list_that_is_too_long_is_not_looked_into(as_organization: AsOrganization) -> None:
+    client = as_organization(factories.OrganizationFactory())
+    body = b'{"organizationID": 1, "escalations": [' + b",".join([b"0"] * 500_000) + b"]}"
+    assert set_escalation(client, body) == (400, "escalations: At most 20 entries.")
+
+
+@pytest.mark.django_db
+def test_an_answer_does_not_grow_with_what_is_wrong(as_organization: AsOrganization) -> None:
+    organization = factories.OrganizationFactory()
+    answer = as_organization(organization).post(
+        "/api/v1/alarm",
+        {"organizationID": organization.pk, "message": "Fire", "alarmResources": {"users": ["x"] * 50}},
+        format="json",
+    )
+    assert answer.status_code == 400
+    assert answer.json()["error"].endswith(f"; and {50 - MAX_LINES} more")
+
+
+@pytest.mark.django_db
+def test_api_texts_are_english_where_the_service_speaks_german(as_organization: AsOrganization) -> None:
+    client = as_organization(factories.OrganizationFactory())
+    with translation.override("de"):
+        assert set_escalation(client, b"{}") == (400, "escalations: This field is required.")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_configuration_that_is_being_replaced_is_removed_whole() -> None:
+    organization = factories.OrganizationFactory()
+    factories.escalation(organization, ("sms", 1))
+    removed: list[list[Entry]] = []
+
+    def remove() -> None:
+        removed.append(EscalationConfiguration.objects.remove(owner=organization))
+        connection.close()
+
+    with transaction.atomic():
+        factories.escalation(organization, ("call", 2))
+        remover = threading.Thread(target=remove)
+        remover.start()
+        until(somebody_waits_for_a_lock)
+    remover.join(30)
+    assert removed == [[Entry("call", 2)]]
+    assert EscalationConfiguration.objects.count() == 0
+    assert EscalationConfiguration.objects.remove(owner=organization) == []
+
+
+def somebody_waits_for_a_lock() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])

@@ -1,0 +1,299 @@
+"""What every endpoint shares: JSON errors in one dialect, paths with and without a slash, and bodies of JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.db import DataError, InterfaceError, OperationalError
+from rest_framework.test import APIClient
+
+from organizations.models import Organization, User
+from tests.factories import AlarmFactory, AlarmMessageFactory, OrganizationFactory, admin, escalation
+
+pytestmark = pytest.mark.django_db
+
+MIB = 1024 * 1024
+
+# Every path that takes a body: the method, the path and a body that it takes. `ORG` and `USER` stand for ids.
+WRITES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "SetUserEscalation": ("POST", "/escalation", {"escalations": []}),
+    "SetOrganizationEscalation": (
+        "POST",
+        "/escalation/organization",
+        {"escalations": [{"wayofalarm": "sms", "delay": 1}], "organizationID": "ORG"},
+    ),
+    "PUT timeout": ("PUT", "/organization/ORG/timeout", {"timeout": 60}),
+    "POST timeout": ("POST", "/organization/ORG/timeout", {"timeout": 60}),
+    "RaiseAlarm": (
+        "POST",
+        "/alarm",
+        {"organizationID": "ORG", "message": "Fire", "alarmResources": {"users": ["USER"]}},
+    ),
+    "feedback": ("POST", "/messaging/feedback", {"alarmID": "ALARM", "userID": "USER", "response": True}),
+}
+READS = [
+    "/user",
+    "/organizations",
+    "/users?organization=ORG",
+    "/units?organization=ORG",
+    "/escalation/USER?organization_id=ORG",
+    "/escalation/organization/ORG",
+    "/organization/ORG/timeout",
+    "/alarm/ALARM",
+    "/messagestatus/ALARM?organization_id=ORG&user_id=USER",
+]
+writes = pytest.mark.parametrize("operation", list(WRITES))
+
+
+class World:
+    """An organization with an alarm that notified its admin, who asks."""
+
+    def __init__(self, as_user: Callable[[User], APIClient]) -> None:
+        self.organization: Organization = OrganizationFactory()
+        self.user = admin(self.organization)
+        escalation(self.organization, ("email", 5))
+        self.alarm = AlarmFactory(organization=self.organization)
+        AlarmMessageFactory(alarm=self.alarm, user=self.user)
+        self.client = as_user(self.user)
+        self.client.raise_request_exception = False
+
+    def ids(self, text: str) -> str:
+        ids = {"ORG": self.organization.pk, "USER": self.user.pk, "ALARM": self.alarm.pk}
+        for name, number in ids.items():
+            text = text.replace(f'"{name}"', str(number)).replace(name, str(number))
+        return text
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.client.get(self.ids(f"/api/v1{path}"), headers=headers)
+
+    def send(self, method: str, path: str, body: str | bytes = b"", media_type: str = "application/json") -> Any:
+        return self.client.generic(method, self.ids(f"/api/v1{path}"), body, content_type=media_type)
+
+    def write(self, operation: str, body: str | bytes | None = None, media_type: str = "application/json") -> Any:
+        method, path, valid = WRITES[operation]
+        return self.send(method, path, self.ids(json.dumps(valid)) if body is None else body, media_type)
+
+    def body(self, operation: str, **more: object) -> bytes:
+        return self.ids(json.dumps(WRITES[operation][2] | more)).encode()
+
+
+@pytest.fixture
+def world(as_user: Callable[[User], APIClient]) -> World:
+    return World(as_user)
+
+
+def refused(response: Any, status: int, naming: str = "") -> bool:
+    """Whether a response is an error in the dialect of the API that names a field."""
+    assert response["Content-Type"].startswith("application/json"), response.content
+    error = response.json()
+    assert response.status_code == status, error
+    assert set(error) == {"success", "message", "error"}
+    assert error["success"] is False
+    assert error["message"]
+    return bool(error["error"]) and naming in error["error"]
+
+
+def with_slash(path: str) -> str:
+    before, question_mark, query = path.partition("?")
+    return f"{before}/{question_mark}{query}"
+
+
+# Paths
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "", "/nothing", "/nothing/", "/user/1/2", "/escalation//", "/alarm/1/nothing", "/%ff%00", "/../user"],
+)
+def test_an_unknown_path_of_the_api_is_404(world: World, method: str, path: str) -> None:
+    assert refused(world.send(method, path, "{}"), 404)
+
+
+@pytest.mark.parametrize("path", ["/", "/nothing", "/nothing/", "/api", "/api/v2/user", "/<b>bold</b>", "/%00%ff"])
+def test_an_unknown_path_elsewhere_is_404_in_json_whatever_is_accepted(path: str) -> None:
+    response = APIClient().get(path, headers={"Accept": "text/html,application/xhtml+xml"})
+    assert refused(response, 404)
+
+
+@pytest.mark.parametrize("path", READS)
+def test_every_read_answers_with_and_without_a_slash(world: World, path: str) -> None:
+    without, with_one = world.get(path), world.get(with_slash(path))
+    assert without.status_code == with_one.status_code == 200
+    assert without.json() == with_one.json()
+
+
+@writes
+def test_every_write_answers_with_and_without_a_slash(world: World, operation: str) -> None:
+    method, path, _valid = WRITES[operation]
+    without = world.write(operation)
+    with_one = world.send(method, with_slash(path), world.body(operation))
+    assert without.status_code == with_one.status_code == (201 if operation == "RaiseAlarm" else 200)
+
+
+def test_removing_and_closing_answer_with_and_without_a_slash(world: World) -> None:
+    for slash in ("", "/"):
+        escalation(world.organization, ("sms", 1))
+        assert world.send("DELETE", f"/escalation/organization/ORG{slash}").status_code == 200
+        assert world.send("PATCH", f"/alarm/ALARM{slash}", "{}").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/user", "POST PUT PATCH DELETE"),
+        ("/organizations", "POST PUT PATCH DELETE"),
+        ("/users", "POST PUT PATCH DELETE"),
+        ("/units", "POST PUT PATCH DELETE"),
+        ("/escalation", "GET PUT PATCH DELETE"),
+        ("/escalation/USER", "POST PUT PATCH DELETE"),
+        ("/escalation/organization", "GET PUT PATCH DELETE"),
+        ("/escalation/organization/ORG", "POST PUT PATCH"),
+        ("/organization/ORG/timeout", "PATCH DELETE"),
+        ("/alarm", "GET PUT PATCH DELETE"),
+        ("/alarm/ALARM", "POST PUT DELETE"),
+        ("/messagestatus/ALARM", "POST PUT PATCH DELETE"),
+        ("/messaging/feedback", "GET PUT PATCH DELETE"),
+        ("/user", "TRACE LINK"),
+    ],
+)
+def test_a_wrong_method_is_405(world: World, path: str, methods: str) -> None:
+    for method in methods.split():
+        for either in (path, with_slash(path)):
+            assert refused(world.send(method, either, "{}"), 405)
+
+
+# Bodies
+
+
+@writes
+@pytest.mark.parametrize(
+    "media_type",
+    ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "text/json", ""],
+)
+def test_a_wrong_media_type_is_415(world: World, operation: str, media_type: str) -> None:
+    assert refused(world.write(operation, media_type=media_type), 415)
+
+
+@writes
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;v=1"])
+def test_a_media_type_may_have_parameters_and_any_case(world: World, operation: str, media_type: str) -> None:
+    assert world.write(operation, media_type=media_type).status_code in (200, 201)
+
+
+# `VALID` stands for a body that is taken, but for its last brace: what follows is all that is wrong.
+NO_OBJECTS = {
+    "nothing": b"",
+    "spaces": b"   ",
+    "a list": b"[]",
+    "a list of objects": b'[{"escalations": []}]',
+    "null": b"null",
+    "a string": b'"timeout"',
+    "a number": b"5",
+    "true": b"true",
+    "half an object": b"VALID",
+    "two objects": b"VALID}{}",
+    "single quotes": b"{'timeout': 60}",
+    "a trailing comma": b"VALID,}",
+    "a form": b"timeout=60",
+    "NaN": b'VALID, "unknown": NaN}',
+    "Infinity": b'VALID, "unknown": -Infinity}',
+    "no UTF-8": b'VALID, "unknown": "\xff"}',
+    "UTF-16": '{"timeout": 60}'.encode("utf-16"),
+    "NUL bytes": b"\x00\x00",
+    "a number of 5,000 digits": b'VALID, "unknown": ' + b"9" * 5000 + b"}",
+    "lists 100,000 deep": b"[" * 100_000 + b"]" * 100_000,
+    "objects 100,000 deep": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "an unknown field 100,000 deep": b'VALID, "unknown": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@writes
+@pytest.mark.parametrize("body", list(NO_OBJECTS.values()), ids=list(NO_OBJECTS))
+def test_a_body_that_is_no_json_object_is_400(world: World, operation: str, body: bytes) -> None:
+    assert refused(world.write(operation, body.replace(b"VALID", world.body(operation)[:-1])), 400)
+
+
+@writes
+def test_a_body_of_exactly_1_mib_is_read(world: World, operation: str) -> None:
+    padding = MIB - len(world.body(operation, unknown=""))
+    assert world.write(operation, world.body(operation, unknown="x" * padding)).status_code in (200, 201)
+
+
+@writes
+def test_unknown_fields_are_ignored_whatever_they_hold(world: World, operation: str) -> None:
+    more = {"unknown": {"a": [None, 1.5, "\ud800", "\x00"]}, "\ud800": 1, "": "", "\x00": "", "__class__": []}
+    assert world.write(operation, world.body(operation, **more)).status_code in (200, 201)
+
+
+@pytest.mark.parametrize("field", ["message", "eventName"])
+@pytest.mark.parametrize("text", ["\ud800", "Smoke \udfff", "\udc00\ud800", "\x00", "Smoke\x00"], ids=ascii)
+def test_what_no_database_can_keep_is_400(world: World, field: str, text: str) -> None:
+    assert refused(world.write("RaiseAlarm", world.body("RaiseAlarm", **{field: text})), 400, field)
+
+
+# Errors that nobody foresaw
+
+
+@pytest.mark.parametrize("error", [RuntimeError, DataError, KeyError, RecursionError, UnicodeError, AssertionError])
+def test_an_unexpected_error_is_500_in_json_without_details_and_is_logged(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise error("the inside: table organizations_user")
+
+    monkeypatch.setattr("organizations.views.UserSerializer", fail)
+    response = world.get("/user", Accept="text/html, */*")
+    assert refused(response, 500)
+    assert all(word not in response.content.decode() for word in ("inside", "Traceback", "organizations_user", ".py"))
+    assert "the inside: table organizations_user" in caplog.text
+
+
+def test_an_answer_that_cannot_be_rendered_is_500_in_json(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("the inside")
+
+    monkeypatch.setattr("rest_framework.renderers.JSONRenderer.render", fail)
+    response = world.get("/user")
+    assert refused(response, 500)
+    assert "inside" not in response.content.decode()
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_a_database_that_is_away_is_503_in_json_without_its_address(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: type[Exception]
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise error("connection to 10.0.0.5 failed")
+
+    monkeypatch.setattr("organizations.views.UserSerializer", fail)
+    response = world.get("/user")
+    assert refused(response, 503)
+    assert "10.0.0.5" not in response.content.decode()
+    assert any(record.levelno == logging.ERROR for record in caplog.records)
+
+
+# Never HTML
+
+
+@pytest.mark.parametrize("accept", ["text/html", "text/html,application/xhtml+xml;q=0.9", "image/png", "nonsense", ""])
+def test_errors_are_json_whatever_is_accepted(world: World, accept: str) -> None:
+    for path in ("/alarm/abc", "/escalation", "/nothing", "/alarm/9999"):
+        response = world.get(path, Accept=accept)
+        assert refused(response, response.status_code)
+        assert 400 <= response.status_code < 500
+
+
+def test_an_unknown_host_is_400_in_json(world: World) -> None:
+    assert refused(world.get("/user", Host="evil.example"), 400)
+
+
+def test_api_texts_are_english_whatever_language_is_asked_for(world: World) -> None:
+    language = {"Accept-Language": "de"}
+    response = world.client.post("/api/v1/escalation", {}, format="json", headers=language)
+    assert refused(response, 400, "escalations: This field is required.")
+    assert refused(APIClient().get("/api/v1/user", headers=language), 401, "credentials were not provided")
