@@ -19,7 +19,7 @@ class Alarm(models.Model):
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="alarms")
     message = models.TextField()
     event_name = models.CharField(max_length=255, blank=True)
-    raised_by = models.CharField(max_length=400)
+    raised_by = models.TextField()
     starts_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
     response_timeout = models.PositiveIntegerField(help_text="Seconds.")

@@ -44,6 +44,14 @@ MARK_PLANNED = """
 """
 
 
+class Target(NamedTuple):
+    """A device as it is now."""
+
+    device: int
+    name: str
+    address: str
+
+
 class Row(NamedTuple):
     """A device message to write."""
 
@@ -95,21 +103,22 @@ def entries_in_force(alarm: Alarm, user_ids: Collection[int]) -> dict[int, list[
     return {user_id: own.get(user_id, default) for user_id in user_ids}
 
 
-def usable_devices(alarm: Alarm, user_ids: Collection[int]) -> dict[int, dict[str, list[Device]]]:
+def usable_devices(alarm: Alarm, user_ids: Collection[int]) -> dict[int, dict[str, list[Target]]]:
     """Return the active devices of the active users by way, of the ways that have a gateway and are not disabled."""
     ways = [way for way in Way.values if gateways.of_way(way) and way not in alarm.organization.disabled_ways]
-    found: dict[int, dict[str, list[Device]]] = defaultdict(dict)
+    found: dict[int, dict[str, list[Target]]] = defaultdict(dict)
     devices = Device.objects.filter(user_id__in=user_ids, user__is_active=True, is_active=True, way__in=ways)
-    for device in devices.order_by("pk"):
-        found[device.user_id].setdefault(device.way, []).append(device)
+    rows = devices.order_by("pk").values_list("user_id", "way", "pk", "name", "address")
+    for user_id, way, device, name, address in rows:
+        found[user_id].setdefault(way, []).append(Target(device, name, address))
     return found
 
 
-def rows_of(recipient: int, steps: Iterable[Step], devices: dict[str, list[Device]], start: datetime) -> Iterable[Row]:
+def rows_of(recipient: int, steps: Iterable[Step], devices: dict[str, list[Target]], start: datetime) -> Iterable[Row]:
     for step in steps:
         due = start + timedelta(seconds=step.after)
-        for device in devices[step.wayofalarm]:
-            yield Row(recipient, device.pk, device.name, device.address, device.way, step.turn, due)
+        for target in devices[step.wayofalarm]:
+            yield Row(recipient, *target, step.wayofalarm, step.turn, due)
 
 
 def write(*, alarm_id: int, rows: Iterable[Row], ids: list[int], deadlines: list[datetime], now: datetime) -> None:

@@ -18,6 +18,8 @@ from organizations.models import Group, Membership, Organization
 logger = logging.getLogger(__name__)
 
 RECIPIENTS_PER_JOB = 500
+# The first job is small, so that the first messages leave while the others are still being planned.
+RECIPIENTS_OF_FIRST_JOB = 50
 
 # Answers the range of ids of each job's recipients: the jobs then need no list of them.
 INSERT_RECIPIENTS = """
@@ -36,9 +38,10 @@ INSERT_RECIPIENTS = """
         )
         RETURNING id
     ), numbered AS (
-        SELECT id, (row_number() OVER (ORDER BY id) - 1) / %(chunk)s AS chunk FROM recipients
+        SELECT id, row_number() OVER (ORDER BY id) - 1 AS number FROM recipients
     )
-    SELECT min(id), max(id), count(*) FROM numbered GROUP BY chunk ORDER BY chunk
+    SELECT min(id), max(id), count(*) FROM numbered
+    GROUP BY CASE WHEN number >= %(first)s THEN 1 + (number - %(first)s) / %(chunk)s ELSE 0 END ORDER BY 1
 """
 
 
@@ -86,6 +89,7 @@ def raise_alarm(
                     "all_users": resources.all_users,
                     "users": list(resources.users),
                     "units": list(resources.units),
+                    "first": RECIPIENTS_OF_FIRST_JOB,
                     "chunk": RECIPIENTS_PER_JOB,
                 },
             )

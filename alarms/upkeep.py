@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from procrastinate.contrib.django import app
 
 from alarms.models import Sender
-from alarms.sending import DEVICE_MESSAGES
+from alarms.sending import DEVICE_MESSAGES, TRIED_AND_OVER
 
 logger = logging.getLogger(__name__)
 
@@ -57,9 +57,9 @@ LOCK_LOST = f"""
 # Whoever's escalation has ended meanwhile gets nothing again (contract 4).
 RETURN_LOST = f"""
     UPDATE alarms_devicemessage m SET
-        status = CASE WHEN r.escalating AND r.deadline > now() THEN 0 WHEN r.escalating THEN 4 ELSE 5 END,
+        status = CASE WHEN r.escalating AND r.deadline > now() THEN 0 ELSE {TRIED_AND_OVER} END,
         due_at = now(), changed_at = now(), sender_id = NULL, lease_until = NULL, reason = 'its sender died'
-    FROM alarms_alarmmessage r
+    FROM alarms_alarmmessage r JOIN alarms_alarm a ON a.id = r.alarm_id
     WHERE r.id = m.alarm_message_id AND r.id = ANY(%(recipients)s) AND {LOST}
     RETURNING m.alarm_id, m.id
 """  # noqa: S608 - made of constants

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.db import connection
 from django.utils import timezone
+from procrastinate.contrib.django.models import ProcrastinateJob
 from rest_framework.test import APIClient
 
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
@@ -59,8 +59,6 @@ def jobs() -> Callable[[], list[dict[str, Any]]]:
     """Reads the jobs that were deferred, oldest first."""
 
     def read() -> list[dict[str, Any]]:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT task_name, args FROM procrastinate_jobs ORDER BY id")
-            return [{"task": task, "args": args} for task, args in cursor.fetchall()]
+        return list(ProcrastinateJob.objects.order_by("pk").values("task_name", "args"))
 
     return read

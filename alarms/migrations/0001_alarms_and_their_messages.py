@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("message", models.TextField()),
                 ("event_name", models.CharField(blank=True, max_length=255)),
-                ("raised_by", models.CharField(max_length=400)),
+                ("raised_by", models.TextField()),
                 ("starts_at", models.DateTimeField()),
                 ("closed_at", models.DateTimeField(blank=True, null=True)),
                 ("response_timeout", models.PositiveIntegerField(help_text="Seconds.")),

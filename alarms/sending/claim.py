@@ -9,6 +9,7 @@ from typing import Any
 from django.db import connection
 
 from alarms.delivery import Delivery
+from alarms.sending import TRIED_AND_OVER
 
 # Seconds after which another sender may take over what a sender has taken up, unless it renews the lease.
 LEASE = 20
@@ -23,7 +24,7 @@ Pool = tuple[str, int]
 # picked  locks the rows; those that another sender or an answer holds are passed over.
 # The UPDATE decides, on what is committed, who still gets something: a recipient who answers at this moment either has
 # locked the row before (then it is not picked) or waits for this statement and cancels what is left.
-CLAIM = """
+CLAIM = f"""
     WITH RECURSIVE pools (way, gateway, free) AS (
         SELECT * FROM unnest(%(ways)s::text[], %(gateways)s::int[], %(free)s::int[])
     ), alarms (way, gateway, free, id) AS (
@@ -57,6 +58,8 @@ CLAIM = """
         WHERE turns.place <= turns.free
     ), chosen AS (
         SELECT m.id, r.escalating AND r.deadline > now() AND u.is_active AND d.id IS NOT NULL AS usable,
+            CASE WHEN m.attempts > 0 AND NOT (r.escalating AND r.deadline > now()) THEN {TRIED_AND_OVER} ELSE 5 END
+                AS otherwise,
             r.id AS recipient_id, r.message_id, r.user_id, u.language,
             a.id AS alarm_id, a.message, a.event_name, o.id AS organization_id, o.name AS organization, o.time_zone,
             CASE WHEN r.first_sent_at IS NULL THEN now() + make_interval(secs => a.response_timeout) ELSE r.deadline END
@@ -70,16 +73,16 @@ CLAIM = """
         WHERE m.id = ANY (ARRAY(SELECT id FROM picked))
     )
     UPDATE alarms_devicemessage m SET
-        status = CASE WHEN usable THEN 1 ELSE 5 END,
+        status = CASE WHEN usable THEN 1 ELSE otherwise END,
         attempts = m.attempts + usable::int,
         sender_id = CASE WHEN usable THEN %(sender)s::bigint END,
         lease_until = CASE WHEN usable THEN now() + make_interval(secs => %(lease)s) END,
-        reason = CASE WHEN usable THEN m.reason ELSE 'deactivated or over' END,
+        reason = CASE WHEN usable OR otherwise = 4 THEN m.reason ELSE 'deactivated or over' END,
         changed_at = now()
     FROM chosen
     WHERE m.id = ANY (ARRAY(SELECT id FROM picked)) AND m.id = chosen.id AND m.status = 0
     RETURNING m.status, m.turn, m.way, m.gateway, m.address, m.device_name, m.attempts, chosen.*
-"""
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Claimed:
     deliveries: list[Delivery]
     """Marked as sending."""
     dropped: list[tuple[int, int]]
-    """Recipient and turn of messages that nobody gets any more: user or device deactivated."""
+    """Recipient and turn of messages that nobody gets any more: user or device deactivated, or over."""
 
 
 def claim(*, sender_id: int, free: Mapping[Pool, int]) -> Claimed:
@@ -151,3 +154,18 @@ def next_due_in() -> float | None:
         )
         seconds: float | None = cursor.fetchone()[0]
     return None if seconds is None else max(0.0, seconds)
+
+
+def return_to_first_gateway(gateways: Mapping[str, int]) -> None:
+    """Let what waits for a gateway that there is no more begin anew with its way's first.
+
+    Args:
+        gateways: how many gateways each way has.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE alarms_devicemessage m SET gateway = 0"
+            " FROM unnest(%s::text[], %s::int[]) AS row (way, gateways)"
+            " WHERE m.status = 0 AND m.way = row.way AND m.gateway >= row.gateways AND row.gateways > 0",
+            [list(gateways.keys()), list(gateways.values())],
+        )

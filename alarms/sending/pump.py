@@ -16,7 +16,7 @@ from alarms import gateways
 from alarms.delivery import Delivery
 from alarms.gateways.base import Gateway, LoopGateway, ThreadGateway
 from alarms.sending import DEVICE_MESSAGES, presence
-from alarms.sending.claim import Pool, claim, next_due_in
+from alarms.sending.claim import Pool, claim, next_due_in, return_to_first_gateway
 from alarms.sending.outlets import EventLoop, LoopOutlet, Outlet, ThreadOutlet
 from alarms.sending.results import Result, lock_and_move_up, write
 from organizations.models import Way
@@ -130,6 +130,7 @@ class Pump:
         raw.execute(f"LISTEN {DEVICE_MESSAGES}")
         if self._sender_id is None:
             self._sender_id = presence.enter()
+            return_to_first_gateway(self._gateways)
         self._listening = True
         self._next_beat = 0.0
         ways = ",".join(sorted({way for way, _index in self._outlets}))

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError, masked
-from alarms.sending import DEVICE_MESSAGES
+from alarms.sending import DEVICE_MESSAGES, TRIED_AND_OVER
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +26,12 @@ LOCK_RECIPIENTS = """
 # `attempts` tells attempts apart: what was taken from a sender that was held to be dead, and taken up again by another,
 # is no longer its to write. What left all the same is written as sent.
 # A retry is scheduled only while the recipient is waited for; one that would come too late is given up.
-WRITE = """
+WRITE = f"""
     UPDATE alarms_devicemessage m SET
         status = CASE
             WHEN row.outcome = 'sent' THEN 2
             WHEN row.outcome = 'failed' THEN 4
-            WHEN NOT r.escalating THEN 5
+            WHEN NOT r.escalating THEN {TRIED_AND_OVER}
             WHEN row.due >= r.deadline THEN 4
             ELSE 0
         END,
@@ -46,10 +46,11 @@ WRITE = """
         %(due)s::timestamptz[], %(at)s::timestamptz[], %(reason)s::text[]
     ) AS row (id, recipient, attempt, outcome, gateway, due, at, reason)
     JOIN alarms_alarmmessage r ON r.id = row.recipient
+    JOIN alarms_alarm a ON a.id = r.alarm_id
     WHERE m.id = row.id AND m.attempts = row.attempt
-        AND (m.status = 1 OR (row.outcome = 'sent' AND m.status IN (0, 5)))
+        AND (m.status = 1 OR (row.outcome = 'sent' AND m.status IN (0, 4, 5)))
     RETURNING m.id, m.alarm_message_id, m.turn, m.status
-"""
+"""  # noqa: S608 - made of constants
 
 # A recipient's time starts with the first message that left for them (contract 5).
 START_TIME = """
