@@ -54,14 +54,14 @@ class AlarmAdmin(ReadOnly, ModelAdmin[Alarm]):
     list_display = (
         "id",
         "starts_at",
-        "organization",
-        "event_name",
-        "text",
         "status",
         "recipients",
         "positive",
         "negative",
         "unknown",
+        "event_name",
+        "text",
+        "organization",
     )
     list_display_links = ("id", "starts_at")
     list_filter = ("organization", ("closed_at", admin.EmptyFieldListFilter))
@@ -164,11 +164,11 @@ class DeviceMessageAdmin(ReadOnly, ModelAdmin[DeviceMessage]):
         "id",
         "alarm_message",
         "way",
+        "status",
+        "turn",
+        "due_at",
         "device_name",
         "address",
-        "turn",
-        "status",
-        "due_at",
         "changed_at",
         "attempts",
         "reason",

@@ -66,6 +66,7 @@ class AlarmMessage(models.Model):
         constraints = (models.UniqueConstraint(fields=["alarm", "user"], name="each_user_once_per_alarm"),)
         indexes = (models.Index(fields=["deadline"], condition=Q(escalating=True), name="recipients_to_time_out"),)
         ordering = ("alarm_id", "id")
+        verbose_name = "recipient"
 
     def __str__(self) -> str:
         return f"{self.user} in alarm {self.alarm_id}"

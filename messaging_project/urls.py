@@ -24,7 +24,12 @@ router.register("user", UserViewSet, basename="user")
 router.register("users", UsersViewSet, basename="users")
 router.register("units", UnitsViewSet, basename="units")
 
+admin.site.site_header = admin.site.site_title = "Alarm messaging"
+# Beside the admin there is no site to view.
+admin.site.site_url = None
+
 urlpatterns = [
+    path("", RedirectView.as_view(url="/admin/")),
     path("api/v1/", include(router.urls)),
     re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
     re_path(r"^health/?$", health.health),

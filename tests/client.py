@@ -16,11 +16,11 @@ class Client:
     def __init__(self, url: str, principal: Organization | User) -> None:
         self._url = url
         if isinstance(principal, Organization):
-            _row, token = ApiToken.issue(name="test", organization=principal)
-            self._headers = {"API-TOKEN": token}
+            _row, self.token = ApiToken.issue(name="test", organization=principal)
+            self._headers = {"API-TOKEN": self.token}
         else:
-            _pat, token = PersonalAccessToken.issue(name="test", user=principal)
-            self._headers = {"Personal-Access-Token": token}
+            _pat, self.token = PersonalAccessToken.issue(name="test", user=principal)
+            self._headers = {"Personal-Access-Token": self.token}
 
     def request(self, method: str, path: str, body: object = None) -> tuple[int, Any]:
         """Return status and JSON."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+
+from django.db import connection, transaction
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from alarms.models import DeviceMessage
 from tests import factories
@@ -37,6 +41,44 @@ def test_600_messages_arrive_although_worker_and_sender_are_killed_twice(
     assert DeviceMessage.objects.filter(alarm_id=alarm["id"]).count() == RECIPIENTS
     repeats = Counter(post.key for post in http_sink.posts)
     assert max(repeats.values()) <= 3
+
+
+def test_what_a_killed_sender_had_on_the_wire_goes_out_again_under_the_same_key(
+    processes: Processes, http_sink: HttpSink
+) -> None:
+    organization = factories.OrganizationFactory()
+    factories.member(organization, ways=("app",))
+    http_sink.delay = 5.0
+    processes.start_all()
+    Client(processes.url, organization).raise_alarm(organization)
+    until(lambda: http_sink.posts)
+    processes.kill("sender")
+    killed_at = time.time()
+    processes.start("sender")
+    until(lambda: len(http_sink.posts) == 2)
+    first, second = http_sink.posts
+    print(f"\nsent again {second.at - killed_at:.1f} s after the sender was killed")
+    assert first.key == second.key
+    assert (first.json["attempt"], second.json["attempt"]) == (1, 2)
+
+
+def test_what_a_killed_worker_was_planning_is_planned_by_the_next(processes: Processes, http_sink: HttpSink) -> None:
+    organization = factories.OrganizationFactory()
+    factories.member(organization, ways=("app",))
+    processes.start_all()
+    client = Client(processes.url, organization)
+    with transaction.atomic():
+        # Planning reads devices: it waits here until the worker is dead.
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE organizations_device IN ACCESS EXCLUSIVE MODE")
+        client.raise_alarm(organization)
+        until(lambda: ProcrastinateJob.objects.filter(task_name="alarms.plan", status="doing").exists())
+        processes.kill("worker")
+        killed_at = time.time()
+    processes.start("worker")
+    until(lambda: http_sink.posts)
+    print(f"\nsent {http_sink.posts[0].at - killed_at:.1f} s after the worker was killed")
+    assert DeviceMessage.objects.count() == 1
 
 
 def test_an_alarm_raised_while_no_worker_and_no_sender_runs_goes_out_when_they_come(

@@ -113,6 +113,13 @@ def test_each_of_300_gets_exactly_what_their_plan_says_and_the_status_agrees(
     received += Counter((by_address[mail.to], "email") for mail in mail_sink.mails)
     assert reported(client, alarm["id"], organization) == received
 
+    logs = "".join(processes.log(name) for name in ("web", "worker", "sender"))
+    assert f"alarm raised: alarm={alarm['id']} " in logs
+    assert logs.count("sent: ") == total
+    assert "Traceback" not in logs
+    assert client.token not in logs
+    assert [target for target in plans if target[1] in logs] == [], "an address stands in full in a log"
+
 
 def reported(client: Client, alarm_id: int, organization: Organization) -> Counter[tuple[int, str]]:
     """Return how many messages the status says were sent, by user and way; fail if any has another status."""
