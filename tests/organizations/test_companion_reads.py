@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from organizations.models import Organization, User
+from tests.dialect import refused
 from tests.factories import GroupFactory, MembershipFactory, OrganizationFactory, UserFactory, admin, member
 
 pytestmark = pytest.mark.django_db
@@ -23,17 +24,6 @@ SCOPED = ["/users", "/units"]
 
 def get(client: APIClient, path: str) -> Any:
     return client.get(f"/api/v1{path}")
-
-
-def refused(response: Any, status: int, naming: str = "") -> bool:
-    """Whether a response is an error in the dialect of the API that names a field."""
-    error = response.json()
-    assert response.status_code == status, error
-    assert response["Content-Type"].startswith("application/json")
-    assert set(error) == {"success", "message", "error"}
-    assert error["success"] is False
-    assert error["message"]
-    return bool(error["error"]) and naming in error["error"]
 
 
 def queries_of(client: APIClient, path: str) -> tuple[int, int]:
