@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 
 from messaging_project.database import migrations_applied
+from messaging_project.errors import body
 
 # A worker or a sender has to show a heartbeat within so many seconds.
 HEARTBEAT = 15
@@ -20,13 +24,17 @@ HEARTBEATS = """
         EXISTS (SELECT FROM alarms_sender WHERE heartbeat_at > now() - make_interval(secs => %(heartbeat)s))
 """
 
-# Planning that waits is an alarm that waits too.
-JOBS_WAITING = """
+# Whatever keeps planning from being done: no worker, a job that fails again and again, a lock.
+PLANNING_WAITING = """
+    SELECT count(*) FROM alarms_alarmmessage r JOIN alarms_alarm a ON a.id = r.alarm_id
+    WHERE r.planned_at IS NULL AND a.starts_at < now() - make_interval(secs => %(waiting)s)
+"""
+
+UPKEEP_WAITING = """
     SELECT count(*) FROM procrastinate_jobs j
-    WHERE j.status = 'todo' AND j.queue_name = 'alarms' AND coalesce(j.scheduled_at, (
-        SELECT max(e.at) FROM procrastinate_events e
-        WHERE e.job_id = j.id AND e.type IN ('deferred', 'deferred_for_retry')
-    )) < now() - make_interval(secs => %(waiting)s)
+    WHERE j.status = 'todo' AND j.queue_name = 'upkeep' AND (
+        SELECT max(e.at) FROM procrastinate_events e WHERE e.job_id = j.id
+    ) < now() - make_interval(secs => %(waiting)s)
 """
 
 MESSAGES_WAITING = """
@@ -40,13 +48,27 @@ MESSAGES_WAITING = """
 """
 
 
-@never_cache
+View = Callable[[HttpRequest], JsonResponse]
+
+
+def read_only(view: View) -> View:
+    """Answer other methods than GET and HEAD in the dialect of the API, whoever asks."""
+
+    def answer(request: HttpRequest) -> JsonResponse:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
+        return JsonResponse(body(405, f"method: {request.method} is not allowed"), status=405)
+
+    return csrf_exempt(never_cache(answer))
+
+
+@read_only
 def live(request: HttpRequest) -> JsonResponse:
     """200: the web process lives."""
     return JsonResponse({"status": "ok"})
 
 
-@never_cache
+@read_only
 def health(request: HttpRequest) -> JsonResponse:
     """200 where alarms go out, else 503 with the reasons."""
     try:
@@ -66,8 +88,10 @@ def problems() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(HEARTBEATS, limits)
         worker, sender = cursor.fetchone()
-        cursor.execute(JOBS_WAITING, limits)
-        (jobs,) = cursor.fetchone()
+        cursor.execute(PLANNING_WAITING, limits)
+        (unplanned,) = cursor.fetchone()
+        cursor.execute(UPKEEP_WAITING, limits)
+        (upkeep,) = cursor.fetchone()
         cursor.execute(MESSAGES_WAITING, limits)
         messages = cursor.fetchall()
     reasons = []
@@ -75,7 +99,9 @@ def problems() -> list[str]:
         reasons.append(f"worker: none has shown a heartbeat in the last {HEARTBEAT} s")
     if not sender:
         reasons.append(f"sender: none has shown a heartbeat in the last {HEARTBEAT} s")
-    if jobs:
-        reasons.append(f"planning: {jobs} jobs are waiting for over {WAITING} s")
+    if unplanned:
+        reasons.append(f"planning: {unplanned} recipients have no plan for over {WAITING} s")
+    if upkeep:
+        reasons.append(f"upkeep: {upkeep} jobs are waiting for over {WAITING} s")
     reasons += [f"{way}: {count} messages are due for over {WAITING} s" for way, count in messages]
     return reasons

@@ -90,6 +90,12 @@ class Processes:
         process.send_signal(signal.SIGKILL)
         process.wait(10)
 
+    def restart_ended(self, name: str) -> None:
+        """Start anew what has ended by itself, as a supervisor would."""
+        for process in [process for process in self._running[name] if process.poll() is not None]:
+            self._running[name].remove(process)
+            self.start(name)
+
     def stop(self, name: str) -> int:
         """End a process as a supervisor would, and return its exit code."""
         process = self._running[name].pop(0)

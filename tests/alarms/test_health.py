@@ -75,13 +75,26 @@ def test_a_gateway_that_is_busy_starting_others_is_no_fault(client: Client, work
     assert ask(client)[0] == 503
 
 
-def test_planning_that_waits_is_told(client: Client, worker: None, sender: Sender) -> None:
+def test_planning_that_waits_is_told_whatever_keeps_it(client: Client, worker: None, sender: Sender) -> None:
+    alarm = factories.AlarmFactory(starts_at=timezone.now() - timedelta(seconds=11))
+    factories.AlarmMessageFactory(alarm=alarm, planned_at=None)
+    assert ask(client) == (503, ["planning: 1 recipients have no plan for over 10 s"])
+
+
+def test_upkeep_that_waits_is_told(client: Client, worker: None, sender: Sender) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO procrastinate_jobs (task_name, queue_name, args, scheduled_at)"
-            " VALUES ('alarms.plan', 'alarms', '{}', now() - interval '11 seconds')"
+            "INSERT INTO procrastinate_jobs (task_name, queue_name, args) VALUES ('alarms.sweep', 'upkeep', '{}')"
         )
-    assert ask(client) == (503, ["planning: 1 jobs are waiting for over 10 s"])
+        cursor.execute("UPDATE procrastinate_events SET at = now() - interval '11 seconds'")
+    assert ask(client) == (503, ["upkeep: 1 jobs are waiting for over 10 s"])
+
+
+@pytest.mark.parametrize("path", ["/health", "/health/live"])
+def test_other_methods_are_refused_in_json_even_without_a_csrf_token(path: str) -> None:
+    answer = Client(enforce_csrf_checks=True).post(path)
+    assert answer.status_code == 405
+    assert answer.json()["success"] is False
 
 
 def test_a_database_that_is_away_is_told_as_json(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,6 +112,6 @@ def test_missing_migrations_are_told(client: Client, monkeypatch: pytest.MonkeyP
 
 def test_health_takes_few_queries(client: Client, worker: None, sender: Sender, django_assert_num_queries: Any) -> None:
     ask(client)  # The migrations are looked at once.
-    # Heartbeats, waiting jobs, waiting messages.
-    with django_assert_num_queries(3):
+    # Heartbeats, waiting planning, waiting upkeep, waiting messages.
+    with django_assert_num_queries(4):
         ask(client)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from django.db import connection, transaction
@@ -13,9 +16,9 @@ from rest_framework.test import APIClient
 from escalations.models import EscalationConfiguration
 from escalations.plan import Entry
 from messaging_project.errors import MAX_LINES
-from organizations.models import Organization
+from organizations.models import ApiToken, Organization
 from tests import factories
-from tests.processes import until
+from tests.processes import service, until
 
 MIB = 1024 * 1024
 
@@ -103,3 +106,23 @@ def somebody_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")
         return bool(cursor.fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    ("chunks", "status"), [([b'{"organizationID": 1, ', b'"x": 1}'], 400), ([b"x" * MIB, b"y"], 413)]
+)
+def test_a_streamed_body_is_read(transactional_db: None, tmp_path: Path, chunks: list[bytes], status: int) -> None:
+    _row, token = ApiToken.issue(name="test", organization=factories.OrganizationFactory())
+    with service(tmp_path) as processes:
+        processes.start("web")
+        until(processes.alive)
+        server = http.client.HTTPConnection("127.0.0.1", processes.port, timeout=30)
+        headers = {"API-TOKEN": token, "Content-Type": "application/json"}
+        server.request("POST", "/api/v1/alarm", iter(chunks), headers, encode_chunked=True)
+        answer = server.getresponse()
+        error = json.load(answer)["error"]
+        server.close()
+    assert answer.status == status
+    # What is there is not missing.
+    assert "organizationID" not in error
+    assert "message: This field is required" in error or status == 413
