@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models.functions import Now
 from rest_framework.exceptions import NotFound
 
 from alarms.models import AlarmMessage, AlarmMessageQuerySet, DeviceMessage, Feedback
@@ -17,9 +18,15 @@ logger = logging.getLogger(__name__)
 
 
 def answer_alarm(
-    *, alarm_id: int, user_id: int, response: bool, source: str, now: datetime, organization: Organization | None
+    *,
+    alarm_id: int,
+    user_id: int,
+    response: bool,
+    source: str,
+    organization: Organization | None,
+    now: datetime | None = None,
 ) -> None:
-    """Answer one alarm for a user; `organization`, if given, must be the alarm's.
+    """Answer one alarm for a user; `organization`, if given, must be the alarm's. `now` is the database's time.
 
     Raises: NotFound if the user is no recipient, Conflict if the alarm is closed or their time is over (repeating the
     answer in force is always allowed).
@@ -33,41 +40,57 @@ def answer_alarm(
             raise NotFound(f"alarmID: user {user_id} is no recipient of an alarm {alarm_id}.")
         if recipient.response is response:
             return
-        if recipient.alarm.closed_at is not None:
-            raise Conflict(f"alarmID: alarm {alarm_id} is closed.")
+        now = now or recipient.database_now  # type: ignore[attr-defined] # annotated
         if recipient.deadline <= now:
             raise Conflict(f"alarmID: the time to answer alarm {alarm_id} is over.")
-        keep([recipient], response=response, source=source, now=now)
+        if not keep([recipient], response=response, source=source, now=now):
+            raise Conflict(f"alarmID: alarm {alarm_id} is closed.")
 
 
 def answer_organization(
-    *, organization: Organization, user_id: int, response: bool, source: str, now: datetime
+    *, organization: Organization, user_id: int, response: bool, source: str, now: datetime | None = None
 ) -> None:
-    """Answer every alarm of an organization that the user can still answer.
+    """Answer every alarm of an organization that the user can still answer. `now` is the database's time.
 
     Raises: Conflict if there is none.
     """
     with transaction.atomic():
-        answerable = list(recipients().answerable(now).filter(alarm__organization=organization, user_id=user_id))
-        if not answerable:
-            raise Conflict(f"organizationID: user {user_id} has no alarm to answer in organization {organization.pk}.")
+        found = recipients().answerable(now or Now()).filter(alarm__organization=organization, user_id=user_id)
+        answerable = list(found)
         changed = [recipient for recipient in answerable if recipient.response is not response]
         if changed:
-            keep(changed, response=response, source=source, now=now)
+            now = now or changed[0].database_now  # type: ignore[attr-defined] # annotated
+            kept = keep(changed, response=response, source=source, now=now)
+            answerable = [recipient for recipient in answerable if recipient not in changed or recipient in kept]
+        if not answerable:
+            raise Conflict(f"organizationID: user {user_id} has no alarm to answer in organization {organization.pk}.")
 
 
 def recipients() -> AlarmMessageQuerySet:
-    """Recipients with their alarm, locked. Whoever writes device messages locks their recipients first, in this order,
-    so an answer and a result or a move of turns wait for each other and never deadlock."""
-    return AlarmMessage.objects.select_for_update(no_key=True, of=("self",)).select_related("alarm").order_by("pk")
+    """Recipients, locked, each with the database's time as `database_now`.
+
+    Whoever writes device messages waits for this lock or passes over it, so an answer and a result or a move of turns
+    see each other's work.
+    """
+    locked = AlarmMessage.objects.select_for_update(no_key=True, of=("self",))
+    return locked.annotate(database_now=Now()).order_by("pk")
 
 
-def keep(changed: Iterable[AlarmMessage], *, response: bool, source: str, now: datetime) -> None:
-    """Write the answer of the locked recipients, its history and the end of their escalation (contract 3, rule 6)."""
-    changed = list(changed)
+def keep(changed: Sequence[AlarmMessage], *, response: bool, source: str, now: datetime) -> Sequence[AlarmMessage]:
+    """Write the answer of locked recipients, its history and the end of their escalation (contract 3, rule 6); return
+    those whose alarm is open.
+
+    Whether it is open is asked with the UPDATE, after the lock: it may have been waited for until the closing was done,
+    of which the query that locked knows nothing.
+    """
     ids = [recipient.pk for recipient in changed]
-    AlarmMessage.objects.filter(pk__in=ids).update(response=response, responded_at=now, escalating=False)
-    DeviceMessage.objects.filter(alarm_message__in=ids).cancel(reason="answered", now=now)
+    still_open = AlarmMessage.objects.filter(pk__in=ids, alarm__closed_at=None)
+    if still_open.update(response=response, responded_at=now, escalating=False) < len(ids):
+        left = set(still_open.values_list("pk", flat=True))
+        changed = [recipient for recipient in changed if recipient.pk in left]
+    DeviceMessage.objects.filter(alarm_message__in=[recipient.pk for recipient in changed]).cancel(
+        reason="answered", now=now
+    )
     Feedback.objects.bulk_create(
         Feedback(alarm_message=recipient, response=response, source=source, created_at=now) for recipient in changed
     )
@@ -79,3 +102,4 @@ def keep(changed: Iterable[AlarmMessage], *, response: bool, source: str, now: d
             recipient.user_id,
             "positive" if response else "negative",
         )
+    return changed

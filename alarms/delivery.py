@@ -18,8 +18,10 @@ class Delivery:
     organization_id: int
     user_id: int
     way: str
-    turn: int
     gateway: int
+    """The place of the gateway that it goes to, from 0."""
+    refused: int
+    """The gateways that have refused it for good, a bit each."""
     address: str
     device: str
     attempt: int

@@ -40,7 +40,7 @@ class Alarm(models.Model):
 
 
 class AlarmMessageQuerySet(models.QuerySet["AlarmMessage"]):
-    def answerable(self, now: datetime) -> AlarmMessageQuerySet:
+    def answerable(self, now: datetime | Now) -> AlarmMessageQuerySet:
         """Recipients whose alarm is open and whose time is not over."""
         return self.filter(deadline__gt=now, alarm__closed_at=None)
 
@@ -64,7 +64,10 @@ class AlarmMessage(models.Model):
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["alarm", "user"], name="each_user_once_per_alarm"),)
-        indexes = (models.Index(fields=["deadline"], condition=Q(escalating=True), name="recipients_to_time_out"),)
+        indexes = (
+            models.Index(fields=["deadline"], condition=Q(escalating=True), name="recipients_to_time_out"),
+            models.Index(fields=["alarm"], condition=Q(planned_at=None), name="recipients_to_plan"),
+        )
         ordering = ("alarm_id", "id")
         verbose_name = "recipient"
 
@@ -118,6 +121,9 @@ class DeviceMessage(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     gateway = models.PositiveSmallIntegerField(
         default=0, db_default=0, help_text="Which of the way's gateways is next, from 0."
+    )
+    refused = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The gateways that have refused it for good, a bit each."
     )
     sender_id = models.BigIntegerField(null=True)
     lease_until = models.DateTimeField(null=True)

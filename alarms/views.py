@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
@@ -22,6 +21,7 @@ from alarms.serializers import (
     rendered,
 )
 from escalations.serializers import MessageSerializer
+from messaging_project import database
 from messaging_project.api import path_id, query_id
 from organizations.authentication import OrganizationPrincipal
 from organizations.models import User
@@ -52,7 +52,7 @@ class AlarmViewSet(ViewSet):
         serializer.is_valid(raise_exception=True)
         data = serializer.validated_data
         organization = administered_organization(request, data["organizationID"])
-        now = timezone.now()
+        now = database.now()
         if (start := data.get("startTime")) and start > now:
             raise ValidationError({"startTime": "A time in the future is not supported."})
         wanted = data["alarmResources"]
@@ -90,7 +90,7 @@ class AlarmViewSet(ViewSet):
             if not AlarmMessage.objects.filter(alarm=alarm, user=asking).exists():
                 raise NotFound(f"alarmID: there is no alarm {pk}.")
             raise PermissionDenied("Only an admin of the organization or its API token may close an alarm.")
-        close_alarm(alarm_id=alarm.pk, now=timezone.now())
+        close_alarm(alarm_id=alarm.pk, now=database.now())
         return Response({"message": "success"})
 
 
@@ -140,7 +140,6 @@ class FeedbackViewSet(ViewSet):
             "user_id": data["userID"],
             "response": data["response"],
             "source": source(asking),
-            "now": timezone.now(),
         }
         if data["alarmID"]:
             answer_alarm(alarm_id=data["alarmID"], organization=organization, **answer)

@@ -1,8 +1,9 @@
-"""Waiting for the database, and saying in one line that it is not there."""
+"""The database: waiting for it, saying in one line that it is not there, and its clock."""
 
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from functools import cache
 
 from django.conf import settings
@@ -56,3 +57,12 @@ def _migrations_applied() -> bool:
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         raise LookupError("migrations are missing")
     return True
+
+
+def now() -> datetime:
+    """Return the time by the database's clock: what is due is decided by it, so what is planned is too, whatever the
+    clocks of the machines that web, worker and sender run on say."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        moment: datetime = cursor.fetchone()[0]
+    return moment

@@ -64,8 +64,10 @@ class LoopGateway(Gateway):
 
 
 def masked(address: str) -> str:
-    """Return an address as it may stand in a log: enough to recognize, not enough to use."""
+    """Return an address as it may stand in a log: enough to recognize (at most a third), not enough to use."""
     local, at, domain = address.partition("@")
+    shown = len(local) // 3
     if at:
-        return f"{local[:1]}***@{domain}"
-    return f"{address[:3]}***{address[-2:]}" if len(address) > 6 else "***"
+        return f"{local[: min(shown, 1)]}***@{domain}"
+    shown = min(shown, 4)
+    return f"{local[: shown - shown // 2]}***{local[len(local) - shown // 2 :]}"

@@ -93,11 +93,12 @@ def failure(error: Exception) -> GatewayError:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code = max((code for code, _text in error.recipients.values()), default=550)
         return GatewayError(f"recipient refused: SMTP {code}", permanent=code >= 500)
-    if isinstance(error, smtplib.SMTPAuthenticationError):
-        # The fault of the settings, not of the message: once they are mended it can still leave.
-        return GatewayError(f"log-in refused: SMTP {error.smtp_code}", permanent=False)
+    if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPHeloError | smtplib.SMTPAuthenticationError):
+        # Says nothing of the message: once the server or the settings are mended it can still leave.
+        return GatewayError(f"{type(error).__name__}: SMTP {error.smtp_code}", permanent=False)
     if isinstance(error, smtplib.SMTPResponseException):
         return GatewayError(f"SMTP {error.smtp_code}", permanent=500 <= error.smtp_code < 600)
-    if isinstance(error, ValueError):
+    # A certificate that is not valid is an OSError and a ValueError.
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
         return GatewayError(f"not a valid e-mail: {type(error).__name__}", permanent=True)
     return GatewayError(f"{type(error).__name__}", permanent=False)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import hashlib
 import hmac
@@ -8,9 +9,11 @@ import json
 import time
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from alarms import texts
 from alarms.delivery import Delivery
@@ -26,6 +29,8 @@ class HttpGateway(LoopGateway):
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
+        if not urlsplit(url).hostname:
+            raise ImproperlyConfigured("an http gateway needs a host, as in https://gateway.example/alarm")
         self._session: aiohttp.ClientSession | None = None
 
     async def send(self, delivery: Delivery) -> None:
@@ -57,7 +62,10 @@ class HttpGateway(LoopGateway):
                 async with session.post(
                     self.url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=connection
                 ) as response:
-                    await response.content.read(64 * 1024)
+                    # Read so that the connection can be kept; the answer is the status, whatever becomes of the rest.
+                    with contextlib.suppress(aiohttp.ClientError, OSError):
+                        async with asyncio.timeout(1):
+                            await response.content.read(64 * 1024)
                     return response.status, response.headers.get("Retry-After")
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not connection.reused:
@@ -115,5 +123,5 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
         return float(retry_after)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -81,7 +81,7 @@ CLAIM = f"""
         changed_at = now()
     FROM chosen
     WHERE m.id = ANY (ARRAY(SELECT id FROM picked)) AND m.id = chosen.id AND m.status = 0
-    RETURNING m.status, m.turn, m.way, m.gateway, m.address, m.device_name, m.attempts, chosen.*
+    RETURNING m.status, m.turn, m.way, m.gateway, m.refused, m.address, m.device_name, m.attempts, chosen.*
 """  # noqa: S608 - made of constants
 
 
@@ -130,8 +130,8 @@ def delivery(row: Mapping[str, Any]) -> Delivery:
         organization_id=row["organization_id"],
         user_id=row["user_id"],
         way=row["way"],
-        turn=row["turn"],
         gateway=row["gateway"],
+        refused=row["refused"],
         address=row["address"],
         device=row["device_name"],
         attempt=row["attempts"],
@@ -154,18 +154,3 @@ def next_due_in() -> float | None:
         )
         seconds: float | None = cursor.fetchone()[0]
     return None if seconds is None else max(0.0, seconds)
-
-
-def return_to_first_gateway(gateways: Mapping[str, int]) -> None:
-    """Let what waits for a gateway that there is no more begin anew with its way's first.
-
-    Args:
-        gateways: how many gateways each way has.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE alarms_devicemessage m SET gateway = 0"
-            " FROM unnest(%s::text[], %s::int[]) AS row (way, gateways)"
-            " WHERE m.status = 0 AND m.way = row.way AND m.gateway >= row.gateways AND row.gateways > 0",
-            [list(gateways.keys()), list(gateways.values())],
-        )

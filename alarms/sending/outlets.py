@@ -35,8 +35,12 @@ class Outlet(ABC):
         """Start to send; each delivery is reported once."""
 
     @abstractmethod
+    def abandon(self, device_message_id: int) -> None:
+        """Make up for a delivery that has been under way for far too long: its place is given to others."""
+
+    @abstractmethod
     def close(self) -> None:
-        """Let go of connections; nothing may be under way."""
+        """Let go of connections. What is still under way is not waited for."""
 
 
 def unforeseen(delivery: Delivery, error: Exception) -> GatewayError:
@@ -58,12 +62,20 @@ class ThreadOutlet(Outlet):
     def __init__(self, gateway: ThreadGateway, report: Report) -> None:
         super().__init__(gateway, report)
         self._waiting: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=self._run, name=f"{gateway.url}-{number}", daemon=True)
-            for number in range(gateway.connections)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        # Another thread is already in the place of the one that hangs on such a message.
+        self._abandoned: set[int] = set()
+        for _connection in range(gateway.connections):
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        thread = threading.Thread(target=self._run, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def abandon(self, device_message_id: int) -> None:
+        self._abandoned.add(device_message_id)
+        self._start_thread()
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -84,6 +96,11 @@ class ThreadOutlet(Outlet):
                 return
             busy = True
             self.report(Result(delivery, error=self._attempt(delivery), at=timezone.now()))
+            if delivery.device_message_id in self._abandoned:
+                self._abandoned.discard(delivery.device_message_id)
+                self._threads.remove(threading.current_thread())
+                self.gateway.idle()
+                return
 
     def _attempt(self, delivery: Delivery) -> GatewayError | None:
         try:
@@ -134,6 +151,9 @@ class LoopOutlet(Outlet):
             # The loop itself keeps only weak references to its tasks.
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+
+    def abandon(self, device_message_id: int) -> None:
+        """Nothing to do: a delivery holds up no other here."""
 
     async def _attempt(self, delivery: Delivery) -> None:
         error: GatewayError | None = None

@@ -27,7 +27,10 @@ def beat(sender_id: int, *, last_starts: Mapping[str, float], under_way: Collect
         last_starts: when each way last started to send something, in seconds since the epoch.
         under_way: ids of device messages.
     """
-    Sender.objects.filter(pk=sender_id).update(heartbeat_at=Now(), last_starts=dict(last_starts))
+    beating = Sender.objects.filter(pk=sender_id).update(heartbeat_at=Now(), last_starts=dict(last_starts))
+    if not beating:
+        # Held to be gone for long (a machine that slept, a database restored): it lives all the same.
+        Sender.objects.create(pk=sender_id, host=socket.gethostname(), pid=os.getpid())
     if under_way:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -35,6 +38,17 @@ def beat(sender_id: int, *, last_starts: Mapping[str, float], under_way: Collect
                 " WHERE id = ANY(%s) AND status = 1 AND sender_id = %s",
                 [LEASE, list(under_way), sender_id],
             )
+
+
+def let_go(sender_id: int, *, under_way: Collection[int]) -> None:
+    """Return to the queue what the database says this sender has taken up, but of which it knows nothing: the answer to
+    its claim was lost."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE alarms_devicemessage SET status = 0, due_at = now(), sender_id = NULL, lease_until = NULL"
+            " WHERE status = 1 AND sender_id = %s AND NOT id = ANY(%s)",
+            [sender_id, list(under_way)],
+        )
 
 
 def leave(sender_id: int) -> None:

@@ -4,21 +4,23 @@ next is due, something is planned or a result comes in."""
 from __future__ import annotations
 
 import logging
-import select
+import selectors
 import socket
 import threading
 import time
 from collections import deque
 
-from django.db import InterfaceError, OperationalError, connection
+import psycopg
+from django.db import Error as DatabaseError
+from django.db import connection
 
 from alarms import gateways
 from alarms.delivery import Delivery
 from alarms.gateways.base import Gateway, LoopGateway, ThreadGateway
 from alarms.sending import DEVICE_MESSAGES, presence
-from alarms.sending.claim import Pool, claim, next_due_in, return_to_first_gateway
+from alarms.sending.claim import Pool, claim, next_due_in
 from alarms.sending.outlets import EventLoop, LoopOutlet, Outlet, ThreadOutlet
-from alarms.sending.results import Result, lock_and_move_up, write
+from alarms.sending.results import Result, Turn, write
 from organizations.models import Way
 
 logger = logging.getLogger(__name__)
@@ -27,8 +29,12 @@ logger = logging.getLogger(__name__)
 GATHER = 0.01
 # How long a stopping sender waits for what is on the wire: seconds.
 GRACE = 12.0
-# Leases are renewed for what has been under way for so many seconds.
+# Leases are renewed for what has been under way for so many seconds, up to
 RENEW_AFTER = 5.0
+# so many: no gateway takes that long, so whatever hangs is left to hang and its message is taken up anew.
+ABANDON_AFTER = 60.0
+# Before what could not be written is tried again: seconds.
+LOCKED_PAUSE = 0.05
 
 
 class Waker:
@@ -48,6 +54,10 @@ class Waker:
                 self._set = True
                 self._writer.send(b"!")
 
+    def close(self) -> None:
+        self.reader.close()
+        self._writer.close()
+
     def clear(self) -> None:
         with self._lock:
             if self._set:
@@ -64,6 +74,9 @@ class Pump:
     def __init__(self) -> None:
         self._waker = Waker()
         self._results: deque[Result] = deque()
+        # Turns of which something can no longer reach anybody, to be looked at with the next write.
+        self._over: list[Turn] = []
+        self._write_again_at = 0.0
         self._events = EventLoop()
         self._outlets: dict[Pool, Outlet] = {
             (way, index): self._outlet(gateway)
@@ -74,7 +87,7 @@ class Pump:
         self._under_way: dict[Pool, dict[int, float]] = {pool: {} for pool in self._outlets}
         self._last_starts: dict[str, float] = {}
         self._notified = False
-        self._listening = False
+        self._trouble = ""
         self._stopping_since: float | None = None
         self._sender_id: int | None = None
         self._next_beat = 0.0
@@ -103,15 +116,17 @@ class Pump:
                     self._turn()
                 if self._sender_id is not None:
                     presence.leave(self._sender_id)
-            except (OperationalError, InterfaceError) as error:
-                if self._listening:
-                    logger.warning("the database is away: %s", str(error).strip().split("\n")[0])
-                self._listening = False
+            except (DatabaseError, psycopg.Error) as error:
+                reason = str(error).strip().split("\n")[0]
+                if reason != self._trouble:
+                    logger.warning("trouble with the database, it is tried again: %s: %s", type(error).__name__, reason)
+                self._trouble = reason
                 connection.close()
                 self._pause()
         for outlet in self._outlets.values():
             outlet.close()
         self._events.close()
+        self._waker.close()
 
     def _pause(self) -> None:
         # No wake-up shortens this: results keep coming in while the database is away.
@@ -120,18 +135,19 @@ class Pump:
     def _finished(self) -> bool:
         if self._stopping_since is None:
             return False
-        nothing_left = not self._results and not any(self._under_way.values())
+        nothing_left = not self._results and not self._over and not any(self._under_way.values())
         return nothing_left or time.monotonic() - self._stopping_since > GRACE
 
     def _connect(self) -> None:
-        connection.ensure_connection()
-        raw = connection.connection
-        raw.add_notify_handler(self._note)
-        raw.execute(f"LISTEN {DEVICE_MESSAGES}")
+        with connection.cursor() as cursor:
+            connection.connection.add_notify_handler(self._note)
+            cursor.execute(f"LISTEN {DEVICE_MESSAGES}")
         if self._sender_id is None:
             self._sender_id = presence.enter()
-            return_to_first_gateway(self._gateways)
-        self._listening = True
+        known = [id_ for pool in self._under_way.values() for id_ in pool]
+        known += [result.delivery.device_message_id for result in self._results]
+        presence.let_go(self._sender_id, under_way=known)
+        self._trouble = ""
         self._next_beat = 0.0
         ways = ",".join(sorted({way for way, _index in self._outlets}))
         logger.info("sender is at work: sender=%d ways=%s", self._sender_id, ways)
@@ -141,40 +157,49 @@ class Pump:
 
     def _turn(self) -> None:
         """One round: write, beat, claim, wait."""
-        assert self._sender_id is not None
         self._notified = False
-        self._write_results()
-        now = time.monotonic()
-        if now >= self._next_beat:
-            self._next_beat = now + presence.INTERVAL
-            old = [id_ for pool in self._under_way.values() for id_, since in pool.items() if now - since > RENEW_AFTER]
-            presence.beat(self._sender_id, last_starts=self._last_starts, under_way=old)
+        if time.monotonic() >= self._write_again_at:
+            self._write_results()
+        if time.monotonic() >= self._next_beat:
+            self._beat()
         if self._stopping_since is None and self._claim():
             # There may be more, and connections for it.
             return
         self._wait()
 
+    def _beat(self) -> None:
+        assert self._sender_id is not None
+        now = time.monotonic()
+        self._next_beat = now + presence.INTERVAL
+        for pool, under_way in self._under_way.items():
+            for id_ in [id_ for id_, since in under_way.items() if now - since > ABANDON_AFTER]:
+                del under_way[id_]
+                self._outlets[pool].abandon(id_)
+        old = [id_ for pool in self._under_way.values() for id_, since in pool.items() if now - since > RENEW_AFTER]
+        presence.beat(self._sender_id, last_starts=self._last_starts, under_way=old)
+
     def _write_results(self) -> None:
-        batch: list[Result] = []
-        while self._results:
-            result = self._results.popleft()
-            batch.append(result)
-            self._under_way[result.delivery.way, result.delivery.gateway].pop(result.delivery.device_message_id, None)
-        if not batch:
+        batch = [self._results.popleft() for _result in range(len(self._results))]
+        over, self._over = self._over, []
+        if not batch and not over:
             return
         try:
-            write(batch, gateways=self._gateways)
-        except (OperationalError, InterfaceError):
+            later, self._over = write(batch, gateways=self._gateways, over=over)
+        except (DatabaseError, psycopg.Error):
             self._results.extendleft(reversed(batch))
+            self._over = over
             raise
+        for result in batch:
+            self._under_way[result.delivery.way, result.delivery.gateway].pop(result.delivery.device_message_id, None)
+        self._results.extendleft(reversed(later))
+        if later or self._over:
+            self._write_again_at = time.monotonic() + LOCKED_PAUSE
 
     def _claim(self) -> int:
         """Claim and hand out what is due; return how many messages that were."""
         assert self._sender_id is not None
         free = {pool: outlet.gateway.connections - len(self._under_way[pool]) for pool, outlet in self._outlets.items()}
         claimed = claim(sender_id=self._sender_id, free=free)
-        if claimed.dropped:
-            lock_and_move_up(claimed.dropped)
         by_pool: dict[Pool, list[Delivery]] = {}
         now = time.monotonic()
         for delivery in claimed.deliveries:
@@ -184,20 +209,25 @@ class Pump:
             self._last_starts[delivery.way] = time.time()
         for pool, deliveries in by_pool.items():
             self._outlets[pool].submit(deliveries)
+        self._over += claimed.dropped
         return len(claimed.deliveries) + len(claimed.dropped)
 
     def _wait(self) -> None:
         """Sleep until a result or a notification comes in, the next message is due or a heartbeat is."""
-        timeout = self._next_beat - time.monotonic()
+        wake_at = self._next_beat
+        if self._results or self._over:
+            wake_at = min(wake_at, self._write_again_at)
+        timeout = wake_at - time.monotonic()
         due_in = next_due_in()
         if due_in is not None:
             timeout = min(timeout, due_in)
-        if self._notified or self._results:
+        if self._notified:
             timeout = 0.0
-        # What the server sent is read with the next query.
-        readable, _writable, _failed = select.select(
-            [self._waker.reader, connection.connection], [], [], max(0.0, timeout)
-        )
-        if self._waker.reader in readable:
+        # Not select(), which takes no descriptor above 1023. What the server sent is read with the next query.
+        with selectors.PollSelector() as selector:
+            selector.register(self._waker.reader, selectors.EVENT_READ)
+            selector.register(connection.connection, selectors.EVENT_READ)
+            ready = {key.fileobj for key, _events in selector.select(max(0.0, timeout))}
+        if self._waker.reader in ready:
             time.sleep(GATHER)
             self._waker.clear()

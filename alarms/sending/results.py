@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError, masked
@@ -19,8 +21,12 @@ logger = logging.getLogger(__name__)
 FIRST_RETRY = 5.0  # seconds
 LONGEST_RETRY = 300.0  # seconds
 
+Turn = tuple[int, int]
+"""A recipient's id and the number of one of their turns."""
+
+# Whoever is locked by somebody else is passed over and comes with a later write: nobody's lock holds up the others.
 LOCK_RECIPIENTS = """
-    SELECT id FROM alarms_alarmmessage WHERE id = ANY(%(recipients)s) ORDER BY id FOR NO KEY UPDATE
+    SELECT id FROM alarms_alarmmessage WHERE id = ANY(%(recipients)s) FOR NO KEY UPDATE SKIP LOCKED
 """
 
 # `attempts` tells attempts apart: what was taken from a sender that was held to be dead, and taken up again by another,
@@ -32,19 +38,20 @@ WRITE = f"""
             WHEN row.outcome = 'sent' THEN 2
             WHEN row.outcome = 'failed' THEN 4
             WHEN NOT r.escalating THEN {TRIED_AND_OVER}
-            WHEN row.due >= r.deadline THEN 4
+            WHEN now() + make_interval(secs => row.wait) >= r.deadline THEN 4
             ELSE 0
         END,
-        due_at = CASE WHEN row.outcome = 'again' THEN row.due ELSE m.due_at END,
+        due_at = CASE WHEN row.outcome = 'again' THEN now() + make_interval(secs => row.wait) ELSE m.due_at END,
         gateway = row.gateway,
+        refused = row.refused,
         changed_at = row.at,
         sender_id = NULL,
         lease_until = NULL,
         reason = row.reason
     FROM unnest(
-        %(id)s::bigint[], %(recipient)s::bigint[], %(attempt)s::int[], %(outcome)s::text[], %(gateway)s::int[],
-        %(due)s::timestamptz[], %(at)s::timestamptz[], %(reason)s::text[]
-    ) AS row (id, recipient, attempt, outcome, gateway, due, at, reason)
+        %(id)s::bigint[], %(recipient)s::bigint[], %(attempt)s::int[], %(at)s::timestamptz[],
+        %(outcome)s::text[], %(gateway)s::int[], %(refused)s::int[], %(wait)s::float8[], %(reason)s::text[]
+    ) AS row (id, recipient, attempt, at, outcome, gateway, refused, wait, reason)
     JOIN alarms_alarmmessage r ON r.id = row.recipient
     JOIN alarms_alarm a ON a.id = r.alarm_id
     WHERE m.id = row.id AND m.attempts = row.attempt
@@ -96,6 +103,19 @@ MOVE_UP = """
 """
 
 
+class Outcome(NamedTuple):
+    """What is to become of a message after an attempt."""
+
+    outcome: str
+    """sent, failed or again."""
+    gateway: int
+    """The place of the gateway that is asked next."""
+    refused: int
+    wait: float
+    """Seconds until then."""
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of one attempt."""
@@ -104,17 +124,24 @@ class Result:
     at: datetime
     error: GatewayError | None = None
 
-    def row(self, gateways: int) -> tuple[str, int, datetime, str]:
-        """Return outcome, next gateway, when it is due again and the reason, where the way has so many gateways."""
+    def outcome(self, gateways: int) -> Outcome:
+        """Return what follows where the way has so many gateways: the next one at once, and after the last a while
+        later the first again, of those that have not refused the message for good (contract 7)."""
+        gateway, refused = self.delivery.gateway, self.delivery.refused
         if self.error is None:
-            return "sent", self.delivery.gateway, self.at, ""
-        reason = self.error.reason
-        if self.delivery.gateway + 1 < gateways:
-            return "again", self.delivery.gateway + 1, self.at, reason
+            return Outcome("sent", gateway, refused, 0.0, "")
         if self.error.permanent:
-            return "failed", self.delivery.gateway, self.at, reason
-        wait = backoff(self.delivery.attempt, gateways, self.error.retry_after)
-        return "again", 0, self.at + timedelta(seconds=wait), reason
+            refused |= 1 << gateway
+        left = [place for place in range(gateways) if not refused >> place & 1]
+        if not left:
+            return Outcome("failed", gateway, refused, 0.0, self.error.reason)
+        following = [place for place in left if place > gateway]
+        if following:
+            return Outcome("again", following[0], refused, 0.0, self.error.reason)
+        # What a gateway asks for is for itself.
+        asked_for = self.error.retry_after if left[0] == gateway else None
+        wait = backoff(self.delivery.attempt, gateways, asked_for)
+        return Outcome("again", left[0], refused, wait, self.error.reason)
 
 
 def backoff(attempt: int, gateways: int, retry_after: float | None) -> float:
@@ -126,45 +153,61 @@ def backoff(attempt: int, gateways: int, retry_after: float | None) -> float:
     return max(wait, min(retry_after or 0.0, 366 * 86400.0))
 
 
-def write(results: Sequence[Result], *, gateways: dict[str, int]) -> None:
-    """Write what became of attempts, with one transaction and a fixed number of queries.
+def write(
+    results: Sequence[Result], *, gateways: Mapping[str, int], over: Collection[Turn] = ()
+) -> tuple[list[Result], list[Turn]]:
+    """Write what became of attempts, with one transaction and a fixed number of queries; return what has to be written
+    later, as its recipients are locked by somebody else.
 
     Args:
         gateways: how many gateways each way has.
+        over: turns of which something can no longer reach anybody; the next ones move up if nothing of them can.
     """
-    rows = [result.row(gateways[result.delivery.way]) for result in results]
-    outcomes, indexes, dues, reasons = (list(column) for column in zip(*rows, strict=True))
-    recipients = [result.delivery.recipient_id for result in results]
-    sent = [result for result in results if result.error is None]
     with transaction.atomic(), connection.cursor() as cursor:
+        recipients = [result.delivery.recipient_id for result in results] + [recipient for recipient, _turn in over]
         cursor.execute(LOCK_RECIPIENTS, {"recipients": recipients})
-        cursor.execute(
-            WRITE,
-            {
-                "id": [result.delivery.device_message_id for result in results],
-                "recipient": recipients,
-                "attempt": [result.delivery.attempt for result in results],
-                "outcome": outcomes,
-                "gateway": indexes,
-                "due": dues,
-                "at": [result.at for result in results],
-                "reason": reasons,
-            },
-        )
-        written = {row[0]: row for row in cursor.fetchall()}
-        if sent:
-            cursor.execute(
-                START_TIME,
-                {"recipient": [r.delivery.recipient_id for r in sent], "at": [r.at for r in sent]},
-            )
-        move_up([(recipient, turn) for _id, recipient, turn, status in written.values() if status in (4, 5)])
-    for result in results:
+        locked = {recipient for (recipient,) in cursor.fetchall()}
+        ours = [result for result in results if result.delivery.recipient_id in locked]
+        written = _write(cursor, ours, gateways) if ours else {}
+        ended = [(recipient, turn) for recipient, turn, status in written.values() if status in (4, 5)]
+        move_up(ended + [turn for turn in over if turn[0] in locked])
+    for result in ours:
         log(result, written.get(result.delivery.device_message_id))
+    return (
+        [result for result in results if result.delivery.recipient_id not in locked],
+        [turn for turn in over if turn[0] not in locked],
+    )
 
 
-def move_up(over: Collection[tuple[int, int]]) -> None:
-    """Let the turn after each of these (recipient, turn) fire at once if nothing of the turn can reach the recipient
-    any more. The recipients must be locked."""
+def _write(
+    cursor: CursorWrapper, results: Sequence[Result], gateways: Mapping[str, int]
+) -> dict[int, tuple[int, int, int]]:
+    """Write results and return recipient, turn and status of each device message that was written, by its id."""
+    outcomes = [result.outcome(gateways[result.delivery.way]) for result in results]
+    columns = {name: list(column) for name, column in zip(Outcome._fields, zip(*outcomes, strict=True), strict=True)}
+    cursor.execute(
+        WRITE,
+        columns
+        | {
+            "id": [result.delivery.device_message_id for result in results],
+            "recipient": [result.delivery.recipient_id for result in results],
+            "attempt": [result.delivery.attempt for result in results],
+            "at": [result.at for result in results],
+        },
+    )
+    written = {row[0]: row[1:] for row in cursor.fetchall()}
+    sent = [result for result in results if result.error is None]
+    if sent:
+        cursor.execute(
+            START_TIME,
+            {"recipient": [r.delivery.recipient_id for r in sent], "at": [r.at for r in sent]},
+        )
+    return written
+
+
+def move_up(over: Collection[Turn]) -> None:
+    """Let the turn after each of these fire at once if nothing of the turn can reach the recipient any more. The
+    recipients must be locked."""
     if not over:
         return
     recipients, turns = zip(*over, strict=True)
@@ -174,15 +217,7 @@ def move_up(over: Collection[tuple[int, int]]) -> None:
             cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
 
 
-def lock_and_move_up(over: Collection[tuple[int, int]]) -> None:
-    """`move_up` in a transaction of its own."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(LOCK_RECIPIENTS, {"recipients": [recipient for recipient, _turn in over]})
-        move_up(over)
-
-
-def log(result: Result, written: tuple[int, int, int, int] | None) -> None:
+def log(result: Result, written: tuple[int, int, int] | None) -> None:
     delivery = result.delivery
     facts = (
         f"{delivery.way} to {masked(delivery.address)} alarm={delivery.alarm_id} message={delivery.message_id}"
@@ -193,5 +228,5 @@ def log(result: Result, written: tuple[int, int, int, int] | None) -> None:
     elif result.error is None:
         logger.info("sent: %s", facts)
     else:
-        word = {0: "to be tried again", 4: "failed", 5: "cancelled"}[written[3]]
+        word = {0: "to be tried again", 4: "failed", 5: "cancelled"}[written[2]]
         logger.warning("%s: %s reason=%s", word, facts, result.error.reason)

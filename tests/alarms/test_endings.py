@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
@@ -14,7 +15,7 @@ from alarms.answering import answer_alarm
 from alarms.closing import close_alarm
 from alarms.gateways.base import GatewayError
 from alarms.models import AlarmMessage, DeviceMessage, Sender
-from alarms.sending.claim import Claimed, claim, return_to_first_gateway
+from alarms.sending.claim import Claimed, claim
 from alarms.sending.results import Result, write
 from organizations.models import User
 from tests import factories
@@ -88,7 +89,7 @@ def test_what_a_dead_sender_held_at_the_end_is_not_sent_again(
     happen(message, now)
     sender.delete()
     upkeep.return_lost()
-    assert now_is(message) == (status, "its sender died")
+    assert now_is(message) == (status, "taken back from its sender")
 
 
 @ends
@@ -117,14 +118,27 @@ def test_a_retry_that_is_due_after_the_time_ran_out_is_given_up_with_its_reason(
 
 
 def test_what_waits_for_a_gateway_that_there_is_no_more_begins_with_the_first(
-    message: DeviceMessage, sender: Sender, now: datetime
+    message: DeviceMessage, sender: Sender, settings: Any
 ) -> None:
     DeviceMessage.objects.update(gateway=1)
+    settings.GATEWAYS = settings.GATEWAYS | {"sms": ["log:", "log:"]}
+    upkeep.follow_gateways()
     assert take(sender).deliveries == []
-    return_to_first_gateway({"sms": 2, "call": 1})
-    assert take(sender).deliveries == []
-    return_to_first_gateway({"sms": 1, "call": 1})
+    settings.GATEWAYS = settings.GATEWAYS | {"sms": ["log:"]}
+    upkeep.follow_gateways()
     assert len(take(sender).deliveries) == 1
+
+
+def test_what_waits_for_a_way_without_a_gateway_fails_and_the_next_turn_moves_up(
+    message: DeviceMessage, settings: Any, now: datetime
+) -> None:
+    recipient = message.alarm_message
+    later = factories.DeviceMessageFactory(alarm_message=recipient, way="call", turn=1, due_at=now + A_MINUTE)
+    settings.GATEWAYS = settings.GATEWAYS | {"sms": []}
+    upkeep.follow_gateways()
+    assert now_is(message) == (Status.FAILED, "its way has no gateway any more")
+    later.refresh_from_db()
+    assert (later.status, later.due_at < now + A_MINUTE / 2) == (Status.SCHEDULED, True)
 
 
 def test_somebody_with_the_longest_name_can_raise_an_alarm(as_user: Callable[[User], APIClient]) -> None:

@@ -54,6 +54,44 @@ def test_a_kept_connection_that_the_other_side_has_closed_costs_no_attempt() -> 
     assert (closing.connections, closing.requests) == (2, 3)
 
 
+@pytest.mark.parametrize(
+    ("head", "refused"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n", None),
+        (b"HTTP/1.1 202 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nnoise", None),
+        (b"HTTP/1.1 400 Bad\r\nContent-Length: 99\r\n\r\n", True),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 99\r\n\r\n", False),
+    ],
+)
+def test_the_status_is_the_answer_whatever_becomes_of_the_body(head: bytes, refused: bool | None) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        await reader.read()
+        writer.close()
+
+    async def send() -> bool | None:
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        gateway = HttpGateway(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        try:
+            await gateway.send(DELIVERY)
+        except GatewayError as error:
+            return error.permanent
+        finally:
+            await gateway.close()
+            server.close()
+        return None
+
+    assert asyncio.run(send()) is refused
+
+
+@pytest.mark.parametrize("url", ["http://", "https:/gateway.example", "https:gateway.example"])
+def test_a_url_without_a_host_is_told_at_the_start(settings: Any, url: str) -> None:
+    settings.GATEWAYS = settings.GATEWAYS | {"sms": [url]}
+    (error,) = [found for found in run_checks() if found.id == "alarms.E001"]
+    assert error.msg.startswith("GATEWAY_SMS: an http gateway needs a host")
+
+
 def test_nobody_listening_is_temporary_and_names_no_address() -> None:
     async def send() -> None:
         gateway = HttpGateway(f"http://127.0.0.1:{free_port()}/secret-path")
@@ -79,6 +117,7 @@ def test_nobody_listening_is_temporary_and_names_no_address() -> None:
         ("soon", None),
         ("1.5", None),
         ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("Wed, 21 Oct 99999999999 07:28:00 GMT", None),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
@@ -163,7 +202,15 @@ def test_the_log_gateway_writes_the_message_but_no_address(caplog: pytest.LogCap
 
 @pytest.mark.parametrize(
     ("address", "shown"),
-    [("someone@example.org", "s***@example.org"), ("+4915112345678", "+49***78"), ("12345", "***"), ("", "***")],
+    [
+        ("someone@example.org", "s***@example.org"),
+        ("a@example.org", "***@example.org"),
+        ("+4915112345678", "+4***78"),
+        ("1204711", "1***1"),
+        ("12345", "1***"),
+        ("12", "***"),
+        ("", "***"),
+    ],
 )
 def test_an_address_is_masked_in_logs(address: str, shown: str) -> None:
     assert masked(address) == shown

@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from alarms.gateways.base import GatewayError
 from alarms.models import AlarmMessage, DeviceMessage
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, lock_and_move_up, write
+from alarms.sending.results import Result, write
 from organizations.models import Device, User, Way
 from tests.factories import AlarmFactory, AlarmMessageFactory, DeviceMessageFactory
 
@@ -56,7 +56,7 @@ def taken(free=100, sender=1, gateway=0):
     """Claim for every way and return the deliveries; what is dropped makes room as in a sender."""
     claimed = claim(sender_id=sender, free={(way, gateway): free for way in Way.values})
     if claimed.dropped:
-        lock_and_move_up(claimed.dropped)
+        write([], gateways={}, over=claimed.dropped)
     return claimed.deliveries
 
 

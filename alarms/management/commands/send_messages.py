@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 import signal
 from typing import Any
 
@@ -14,6 +15,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         database.wait(seconds=3600, migrated=True)
+        # A connection a message under way: the usual soft limit is too low for that.
+        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         pump = Pump()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: pump.stop())

@@ -11,7 +11,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
-from django.utils import timezone
 
 from alarms.raising import Resources, raise_alarm
 from messaging_project import database
@@ -39,7 +38,7 @@ class Command(BaseCommand):
                 event_name="Demo",
                 resources=Resources(all_users=True),
                 raised_by="make run",
-                now=timezone.now(),
+                now=database.now(),
             )
 
 

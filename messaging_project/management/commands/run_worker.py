@@ -35,9 +35,19 @@ async def work(concurrency: int) -> None:
     async with app.open_async():
         workers = [
             asyncio.create_task(
-                app.run_worker_async(name=queue, queues=[queue], concurrency=places, install_signal_handlers=False)
+                app.run_worker_async(
+                    name=queue,
+                    queues=[queue],
+                    concurrency=places,
+                    delete_jobs=delete_jobs,
+                    install_signal_handlers=False,
+                )
             )
-            for queue, places in (("alarms", concurrency), ("upkeep", UPKEEP_PLACES))
+            # Upkeep that failed is done by the next tick; its jobs are not worth keeping.
+            for queue, places, delete_jobs in (
+                ("alarms", concurrency, "successful"),
+                ("upkeep", UPKEEP_PLACES, "always"),
+            )
         ]
         stop = asyncio.create_task(stopped(loop))
         await asyncio.wait([*workers, stop], return_when=asyncio.FIRST_COMPLETED)
