@@ -6,7 +6,7 @@ import smtplib
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection, transaction
@@ -173,6 +173,17 @@ def test_the_place_of_a_delivery_that_hangs_is_given_to_others(hanging: Hanging)
     until(lambda: len(reported) == 2)
     until(lambda: len(outlet._threads) == 1, what="the thread that hung has left")
     outlet.close()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("wrong", [timedelta(hours=-1), timedelta(hours=1)])
+def test_a_sender_whose_clock_is_wrong_ends_nobodys_time(now: datetime, wrong: timedelta) -> None:
+    message = factories.DeviceMessageFactory(due_at=now - timedelta(minutes=1))
+    (delivery,) = claim(sender_id=1, free={("sms", 0): 1}).deliveries
+    write([Result(delivery, at=now + wrong)], gateways={"sms": 1})
+    recipient = message.alarm_message
+    recipient.refresh_from_db()
+    assert abs(recipient.deadline - now - recipient.alarm.timeout) < timedelta(seconds=10)
 
 
 @pytest.mark.django_db
