@@ -35,7 +35,7 @@ def until(condition: Callable[[], T], *, seconds: float = 60.0, what: str = "") 
         time.sleep(0.05)
 
 
-def test_database_url() -> str:
+def url_of_the_test_database() -> str:
     """The address of the database of this test run, for other processes."""
     name = connection.settings_dict["NAME"]
     if os.environ.get("DATABASE_URL"):
@@ -52,7 +52,7 @@ class Processes:
         self.environment = (
             os.environ
             | {
-                "DATABASE_URL": test_database_url(),
+                "DATABASE_URL": url_of_the_test_database(),
                 "DJANGO_SETTINGS_MODULE": "messaging_project.settings",
                 "PYTHONUNBUFFERED": "1",
             }
