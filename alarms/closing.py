@@ -18,7 +18,7 @@ def close_alarm(*, alarm_id: int, now: datetime) -> None:
         if not Alarm.objects.filter(pk=alarm_id, closed_at=None).update(closed_at=now):
             return
         recipients = AlarmMessage.objects.filter(alarm_id=alarm_id, escalating=True)
-        # In the order in which all who write device messages lock recipients.
+        # In the order in which answers and planning wait for recipients too, so that none waits in a circle.
         ids = list(recipients.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
         AlarmMessage.objects.filter(pk__in=ids).update(escalating=False)
         DeviceMessage.objects.filter(alarm_message__in=ids).cancel(reason="closed", now=now)

@@ -30,7 +30,7 @@ TIME_OUT = """
         ORDER BY deadline LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED
     ), ended AS (
         UPDATE alarms_alarmmessage r SET escalating = false FROM over WHERE r.id = over.id
-        RETURNING r.id, r.alarm_id, r.message_id
+        RETURNING r.alarm_id
     ), cancelled AS (
         UPDATE alarms_devicemessage m SET
             status = CASE WHEN m.attempts > 0 THEN 4 ELSE 5 END,
@@ -57,7 +57,7 @@ LOCK_LOST = f"""
     ) FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608 - made of constants
 
-# Whoever's escalation has ended meanwhile gets nothing again (contract 4).
+# Nobody whose escalation has ended meanwhile gets anything again (contract 4).
 RETURN_LOST = f"""
     UPDATE alarms_devicemessage m SET
         status = CASE WHEN r.escalating AND r.deadline > now() THEN 0 ELSE {TRIED_AND_OVER} END,
@@ -66,7 +66,6 @@ RETURN_LOST = f"""
     WHERE r.id = m.alarm_message_id AND r.id = ANY(%(recipients)s) AND {LOST}
     RETURNING m.alarm_id, m.id
 """  # noqa: S608 - made of constants
-
 
 # What waits for a gateway that there is no more begins anew with its way's first.
 RETURN_TO_FIRST_GATEWAY = """

@@ -24,21 +24,17 @@ class EmailGateway(ThreadGateway):
 
     def send(self, delivery: Delivery) -> None:
         message = compose(delivery)
-        reused = getattr(self._kept, "connection", None) is not None
+        kept = getattr(self._kept, "connection", None) is not None
         try:
-            self._send(message)
-        except (smtplib.SMTPServerDisconnected, ConnectionError) as error:
-            if not reused:
-                raise GatewayError(f"no connection: {type(error).__name__}", permanent=False) from error
-            # The server has closed the kept connection: that says nothing of this message.
-            self._send_anew(message)
+            try:
+                self._send(message)
+            except (smtplib.SMTPServerDisconnected, ConnectionError):
+                if not kept:
+                    raise
+                # The server has closed the kept connection: that says nothing of this message.
+                self._send(message)
         except Exception as error:
-            raise failure(error) from error
-
-    def _send_anew(self, message: EmailMultiAlternatives) -> None:
-        try:
-            self._send(message)
-        except Exception as error:
+            # Django's backends have no common error: each provider's raises its own.
             raise failure(error) from error
 
     def _send(self, message: EmailMultiAlternatives) -> None:
