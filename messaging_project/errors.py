@@ -51,6 +51,12 @@ class DatabaseAway(APIException):
     default_code = "database_away"
 
 
+class KeysAway(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The keys of the tokens' issuer cannot be read."
+    default_code = "keys_away"
+
+
 def body(status_code: int, details: str) -> dict[str, object]:
     """Return an error's body: `message` is for people, `error` names the field and the reason."""
     return {"success": False, "message": MESSAGES.get(status_code, MESSAGES[400]), "error": details}

@@ -174,6 +174,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "organizations.authentication.ApiTokenAuthentication",
         "organizations.authentication.PersonalAccessTokenAuthentication",
+        "organizations.authentication.JWTAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_PARSER_CLASSES": ["messaging_project.parsers.JSONObjectParser"],
@@ -188,6 +189,17 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
 }
+
+# JWT: the issuer of the tokens of `Authorization: Bearer` (contract 1); where none of these is set, there are none.
+
+# As it stands: of a value that begins with `$`, `env` makes the name of another variable.
+JWT_KEY = os.environ.get("JWT_KEY", "")
+if JWT_KEY.startswith("-----BEGIN"):
+    JWT_KEY = JWT_KEY.replace("\\n", "\n")
+JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
+JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="")
+JWT_ISSUER = env.str("JWT_ISSUER", default="")
+JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
 
 # Alarms
 
