@@ -2,8 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+SPECTACULAR := $(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json
 
-.PHONY: install install-dev run test check
+.PHONY: install install-dev run schema test check
 
 install: .venv/installed
 
@@ -24,6 +25,9 @@ install-dev: .venv/installed-dev
 run: install
 	@exec $(BIN)/python manage.py run_service
 
+schema: install
+	$(SPECTACULAR) --file docs/openapi.json
+
 check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -31,6 +35,9 @@ check: install-dev
 	@# Without a running database: only the files are compared.
 	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
+	@# Has the document of the API moved on from the code? `make schema` writes it anew.
+	$(SPECTACULAR) --file .venv/openapi.json
+	@diff docs/openapi.json .venv/openapi.json || { echo "docs/openapi.json is out of date: run make schema" >&2; exit 1; }
 
 test: check
 	$(BIN)/python -m pytest

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.text import Truncator
 
-from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback, Sender
+from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback, IdempotencyKey, Sender
 from alarms.upkeep import SENDER_DEAD_AFTER
 from organizations.admin import ModelAdmin, TabularInline, list_link
 
@@ -75,10 +75,12 @@ class AlarmAdmin(ReadOnly, ModelAdmin[Alarm]):
         "message",
         "raised_by",
         "starts_at",
+        "scheduled_end_at",
         "closed_at",
         "status",
         "response_timeout",
         "organization_escalation",
+        "pending_resources",
         "recipients",
         "positive",
         "negative",
@@ -95,6 +97,10 @@ class AlarmAdmin(ReadOnly, ModelAdmin[Alarm]):
 
     @admin.display
     def status(self, alarm: Alarm) -> str:
+        if alarm.pending_resources is not None:
+            if alarm.closed_at is None:
+                return "scheduled"
+            return "cancelled" if alarm.closed_at < alarm.starts_at else "missed"
         if alarm.closed_at is not None:
             return "closed"
         return "open" if self._count(alarm, "answerable") else "time over"
@@ -188,6 +194,15 @@ class FeedbackAdmin(ReadOnly, ModelAdmin[Feedback]):
     list_select_related = ("alarm_message__user",)
     ordering = ("-created_at", "-id")
     search_fields = ("source", "alarm_message__user__login")
+    show_full_result_count = False
+
+
+@admin.register(IdempotencyKey)
+class IdempotencyKeyAdmin(ReadOnly, ModelAdmin[IdempotencyKey]):
+    list_display = ("created_at", "principal", "key", "alarm")
+    list_select_related = ("alarm",)
+    ordering = ("-created_at",)
+    search_fields = ("=key", "=principal")
     show_full_result_count = False
 
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from rest_framework.exceptions import NotFound
 
-from alarms.models import AlarmMessage, AlarmMessageQuerySet, DeviceMessage, Feedback
+from alarms.models import Alarm, AlarmMessage, AlarmMessageQuerySet, DeviceMessage, Feedback
 from messaging_project.errors import Conflict
 from organizations.models import Organization
 
@@ -28,14 +28,18 @@ def answer_alarm(
 ) -> None:
     """Answer one alarm for a user; `organization`, if given, must be the alarm's. `now` is the database's time.
 
-    Raises: NotFound if the user is no recipient, Conflict if the alarm is closed or their time is over (repeating the
-    answer in force is always allowed).
+    Raises: NotFound if the user is no recipient, Conflict if the alarm has not started, is closed or their time is over
+    (repeating the answer in force is always allowed).
     """
     with transaction.atomic():
         found = recipients().filter(alarm_id=alarm_id, user_id=user_id)
         if organization is not None:
             found = found.filter(alarm__organization=organization)
         recipient = found.first()
+        if recipient is None:
+            check_raised(alarm_id=alarm_id, user_id=user_id, organization=organization)
+            # One that is raised by now was perhaps not when its recipients were looked for.
+            recipient = found.first()
         if recipient is None:
             raise NotFound(f"alarmID: user {user_id} is no recipient of an alarm {alarm_id}.")
         if recipient.response is response:
@@ -45,6 +49,16 @@ def answer_alarm(
             raise Conflict(f"alarmID: the time to answer alarm {alarm_id} is over.")
         if not keep([recipient], response=response, source=source, now=now):
             raise Conflict(f"alarmID: alarm {alarm_id} is closed.")
+
+
+def check_raised(*, alarm_id: int, user_id: int, organization: Organization | None) -> None:
+    """Raise a Conflict for an alarm of the user's organizations, or of the one given, that was not raised (yet): it has
+    no recipients."""
+    of_the_user = Alarm.objects.filter(organization__memberships__user_id=user_id, organization__is_active=True)
+    if organization is not None:
+        of_the_user = of_the_user.filter(organization=organization)
+    if alarm := of_the_user.filter(pk=alarm_id, pending_resources__isnull=False).first():
+        raise Conflict(f"alarmID: alarm {alarm_id} {'is closed' if alarm.closed_at else 'has not started yet'}.")
 
 
 def answer_organization(

@@ -1,4 +1,4 @@
-"""Closing an alarm: nothing further leaves."""
+"""Closing an alarm: nothing further leaves, and one that is scheduled is not raised."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import logging
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Least
 
 from alarms.models import Alarm, AlarmMessage, DeviceMessage
 
@@ -15,11 +17,16 @@ logger = logging.getLogger(__name__)
 def close_alarm(*, alarm_id: int, now: datetime) -> None:
     """Close an alarm; closing it twice is no error."""
     with transaction.atomic():
-        if not Alarm.objects.filter(pk=alarm_id, closed_at=None).update(closed_at=now):
+        # One that closes itself was over at its time, not when the job came to it.
+        if not Alarm.objects.filter(pk=alarm_id, closed_at=None).update(closed_at=Least(now, F("scheduled_end_at"))):
             return
         recipients = AlarmMessage.objects.filter(alarm_id=alarm_id, escalating=True)
         # In the order in which answers and planning wait for recipients too, so that none waits in a circle.
         ids = list(recipients.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
         AlarmMessage.objects.filter(pk__in=ids).update(escalating=False)
         DeviceMessage.objects.filter(alarm_message__in=ids).cancel(reason="closed", now=now)
-    logger.info("alarm closed: alarm=%d", alarm_id)
+        missed = Alarm.objects.filter(pk=alarm_id).missed().exists()
+    if missed:
+        logger.error("alarm never raised, though its start has passed: alarm=%d", alarm_id)
+    else:
+        logger.info("alarm closed: alarm=%d", alarm_id)

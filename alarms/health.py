@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt
 
+from messaging_project.api import read_only
 from messaging_project.database import migrations_applied
-from messaging_project.errors import body
 
 # A worker or a sender has to show a heartbeat within so many seconds.
 HEARTBEAT = 15
@@ -24,10 +21,17 @@ HEARTBEATS = """
         EXISTS (SELECT FROM alarms_sender WHERE heartbeat_at > now() - make_interval(secs => %(heartbeat)s))
 """
 
-# Whatever keeps planning from being done: no worker, a job that fails again and again, a lock.
-PLANNING_WAITING = """
-    SELECT count(*) FROM alarms_alarmmessage r JOIN alarms_alarm a ON a.id = r.alarm_id
-    WHERE r.planned_at IS NULL AND a.starts_at < now() - make_interval(secs => %(waiting)s)
+# Whatever keeps alarms from being raised when their time has come, and planning from being done: no worker, a job that
+# fails again and again, a lock.
+RAISING_AND_PLANNING_WAITING = """
+    SELECT (
+        SELECT count(*) FROM alarms_alarm a
+        WHERE a.pending_resources IS NOT NULL AND a.closed_at IS NULL
+            AND a.starts_at < now() - make_interval(secs => %(waiting)s)
+    ), (
+        SELECT count(*) FROM alarms_alarmmessage r JOIN alarms_alarm a ON a.id = r.alarm_id
+        WHERE r.planned_at IS NULL AND a.starts_at < now() - make_interval(secs => %(waiting)s)
+    )
 """
 
 UPKEEP_WAITING = """
@@ -48,27 +52,15 @@ MESSAGES_WAITING = """
 """
 
 
-View = Callable[[HttpRequest], JsonResponse]
-
-
-def read_only(view: View) -> View:
-    """Answer other methods than GET and HEAD in the dialect of the API, whoever asks."""
-
-    def answer(request: HttpRequest) -> JsonResponse:
-        if request.method in {"GET", "HEAD"}:
-            return view(request)
-        return JsonResponse(body(405, f"method: {request.method} is not allowed"), status=405)
-
-    return csrf_exempt(never_cache(answer))
-
-
 @read_only
+@never_cache
 def live(request: HttpRequest) -> JsonResponse:
     """200: the web process lives."""
     return JsonResponse({"status": "ok"})
 
 
 @read_only
+@never_cache
 def health(request: HttpRequest) -> JsonResponse:
     """200 where alarms go out, else 503 with the reasons."""
     try:
@@ -88,8 +80,8 @@ def problems() -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(HEARTBEATS, limits)
         worker, sender = cursor.fetchone()
-        cursor.execute(PLANNING_WAITING, limits)
-        (unplanned,) = cursor.fetchone()
+        cursor.execute(RAISING_AND_PLANNING_WAITING, limits)
+        unraised, unplanned = cursor.fetchone()
         cursor.execute(UPKEEP_WAITING, limits)
         (upkeep,) = cursor.fetchone()
         cursor.execute(MESSAGES_WAITING, limits)
@@ -99,6 +91,8 @@ def problems() -> list[str]:
         reasons.append(f"worker: none has shown a heartbeat in the last {HEARTBEAT} s")
     if not sender:
         reasons.append(f"sender: none has shown a heartbeat in the last {HEARTBEAT} s")
+    if unraised:
+        reasons.append(f"start: {unraised} scheduled alarms should have been raised over {WAITING} s ago")
     if unplanned:
         reasons.append(f"planning: {unplanned} recipients have no plan for over {WAITING} s")
     if upkeep:

@@ -7,28 +7,57 @@ from datetime import datetime, timedelta
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from organizations.models import Device, Organization, User, Way
 
+STATES = {True: "positive", False: "negative", None: "unknown"}
+"""What a response means (contract 4)."""
+
+
+class AlarmQuerySet(models.QuerySet["Alarm"]):
+    def scheduled(self) -> AlarmQuerySet:
+        """Alarms whose time has not come; nobody was alarmed."""
+        return self.filter(pending_resources__isnull=False, closed_at=None)
+
+    def missed(self) -> AlarmQuerySet:
+        """Alarms that were closed after their start without having been raised."""
+        return self.filter(pending_resources__isnull=False, closed_at__gte=F("starts_at"))
+
 
 class Alarm(models.Model):
-    """An alarm, and what its raising fixed: recipients, timeout and whose escalation holds (contract 3, rule 7)."""
+    """An alarm, and what its raising fixed: recipients, timeout and whose escalation holds (contract 3, rule 7).
+
+    One that is scheduled fixes them when its time has come.
+    """
 
     organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="alarms")
     message = models.TextField()
     event_name = models.CharField(max_length=255, blank=True)
     raised_by = models.TextField()
     starts_at = models.DateTimeField()
+    scheduled_end_at = models.DateTimeField(null=True, blank=True, help_text="When it closes itself.")
     closed_at = models.DateTimeField(null=True, blank=True)
+    pending_resources = models.JSONField(
+        null=True, blank=True, help_text="Whom it is for, of an alarm that was not raised: scheduled or cancelled."
+    )
     response_timeout = models.PositiveIntegerField(help_text="Seconds.")
     organization_escalation = models.BooleanField(
         help_text="Whether the organization's escalation replaces that of its members."
     )
 
+    objects = AlarmQuerySet.as_manager()
+
     class Meta:
-        indexes = (models.Index(fields=["organization", "-starts_at", "-id"], name="alarms_of_an_organization"),)
+        indexes = (
+            models.Index(fields=["organization", "-starts_at", "-id"], name="alarms_of_an_organization"),
+            models.Index(
+                fields=["starts_at"],
+                condition=Q(pending_resources__isnull=False, closed_at=None),
+                name="alarms_to_raise",
+            ),
+        )
         ordering = ("-starts_at", "-id")
 
     def __str__(self) -> str:
@@ -37,6 +66,26 @@ class Alarm(models.Model):
     @property
     def timeout(self) -> timedelta:
         return timedelta(seconds=self.response_timeout)
+
+    def until(self, deadline: datetime) -> datetime:
+        """Return the end of a recipient's time: their deadline, unless the alarm closes itself before it."""
+        return min(deadline, self.scheduled_end_at or deadline)
+
+
+class IdempotencyKey(models.Model):
+    """The header `Idempotency-Key` of a POST that raised an alarm (contract 4)."""
+
+    principal = models.CharField(max_length=40, help_text="Whose key it is: no other principal's collides with it.")
+    key = models.CharField(max_length=255)
+    body_digest = models.CharField(max_length=64, help_text="SHA-256 of the body, to tell a repetition from a reuse.")
+    alarm = models.ForeignKey(Alarm, null=True, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["principal", "key"], name="each_key_once_per_principal"),)
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.principal}"
 
 
 class AlarmMessageQuerySet(models.QuerySet["AlarmMessage"]):
@@ -76,7 +125,7 @@ class AlarmMessage(models.Model):
 
     @property
     def state(self) -> str:
-        return "unknown" if self.response is None else "positive" if self.response else "negative"
+        return STATES[self.response]
 
 
 class DeviceMessageQuerySet(models.QuerySet["DeviceMessage"]):

@@ -88,7 +88,8 @@ def plan(*, alarm_id: int, first_id: int, last_id: int, now: datetime) -> None:
         for recipient, user_id in recipients:
             steps = plan_steps(entries[user_id], devices[user_id].keys())
             rows += rows_of(recipient, steps, devices[user_id], start)
-            deadlines.append(start + timedelta(seconds=steps[-1].after if steps else 0) + alarm.timeout)
+            last = start + timedelta(seconds=steps[-1].after if steps else 0)
+            deadlines.append(alarm.until(last + alarm.timeout))
         write(alarm_id=alarm_id, rows=rows, ids=[pk for pk, _user in recipients], deadlines=deadlines, now=now)
     logger.info("planned: alarm=%d recipients=%d messages=%d", alarm_id, len(recipients), len(rows))
 

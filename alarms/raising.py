@@ -1,118 +1,212 @@
-"""Raising an alarm: one transaction writes the alarm, its recipients and the jobs that plan them."""
+"""Raising an alarm: one transaction writes the alarm, its recipients and the jobs that plan them. One for a time in the
+future is written with the job that raises it then."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 from procrastinate.types import JSONDict
 from rest_framework.exceptions import ValidationError
 
 from alarms import tasks
+from alarms.closing import close_alarm
 from alarms.models import Alarm
+from alarms.repeating import Repeatable, first_alarm, keep
 from escalations.models import Escalation, ResponseTimeout
 from organizations.models import Group, Membership, Organization
 
 logger = logging.getLogger(__name__)
 
+FURTHEST_START = timedelta(days=366)
 RECIPIENTS_PER_JOB = 500
 # The first job is small, so that the first messages leave while the others are still being planned.
 RECIPIENTS_OF_FIRST_JOB = 50
 
-# Answers the range of ids of each job's recipients: the jobs then need no list of them.
-INSERT_RECIPIENTS = """
-    WITH recipients AS (
-        INSERT INTO alarms_alarmmessage (alarm_id, user_id, deadline)
-        SELECT %(alarm)s, u.id, %(deadline)s
-        FROM organizations_user u
-        WHERE u.is_active AND EXISTS (
-            SELECT FROM organizations_membership m
-            WHERE m.user_id = u.id AND m.organization_id = %(organization)s AND (
-                %(all_users)s OR u.id = ANY(%(users)s) OR EXISTS (
-                    SELECT FROM organizations_group_memberships g
-                    WHERE g.membership_id = m.id AND g.group_id = ANY(%(units)s)
-                )
+RECIPIENTS = """
+    SELECT u.id
+    FROM organizations_user u
+    WHERE u.is_active AND EXISTS (
+        SELECT FROM organizations_membership m
+        WHERE m.user_id = u.id AND m.organization_id = %(organization)s AND (
+            %(all_users)s OR u.id = ANY(%(users)s) OR EXISTS (
+                SELECT FROM organizations_group_memberships g
+                WHERE g.membership_id = m.id AND g.group_id = ANY(%(units)s)
             )
         )
+    )
+"""
+
+NO_RECIPIENT = {"alarmResources": "No recipient is left: nobody active is among them."}
+
+# Answers the range of ids of each job's recipients: the jobs then need no list of them.
+INSERT_RECIPIENTS = f"""
+    WITH recipients AS (
+        INSERT INTO alarms_alarmmessage (alarm_id, user_id, deadline)
+        SELECT %(alarm)s, id, %(deadline)s FROM ({RECIPIENTS}) AS recipient ORDER BY id
         RETURNING id
     ), numbered AS (
         SELECT id, row_number() OVER (ORDER BY id) - 1 AS number FROM recipients
     )
     SELECT min(id), max(id), count(*) FROM numbered
     GROUP BY CASE WHEN number >= %(first)s THEN 1 + (number - %(first)s) / %(chunk)s ELSE 0 END ORDER BY 1
-"""
+"""  # noqa: S608 - made of constants
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Whom an alarm is for: the union of all members, users and groups."""
+    """Whom an alarm is for: the union of all members, users and groups.
+
+    Its fields are stored with an alarm that is scheduled (Alarm.pending_resources): to rename one takes a migration.
+    """
 
     all_users: bool = False
-    users: Collection[int] = ()
-    units: Collection[int] = ()
+    users: Sequence[int] = ()
+    units: Sequence[int] = ()
+
+    def of(self, organization_id: int) -> dict[str, Any]:
+        """Return the values of RECIPIENTS."""
+        return {
+            "organization": organization_id,
+            "all_users": self.all_users,
+            "users": list(self.users),
+            "units": list(self.units),
+        }
+
+
+@dataclass(frozen=True)
+class AlarmOrder:
+    """What is to be raised, of which only the shape is checked."""
+
+    organization: Organization
+    message: str
+    resources: Resources
+    event_name: str = ""
+    starts_at: datetime | None = None
+    """Past or None: at once."""
+    scheduled_end_at: datetime | None = None
+
+    def start(self, now: datetime) -> datetime:
+        """Return when it starts.
+
+        Raises: ValidationError for a start that is too far ahead, and an end that is not after the start.
+        """
+        start = max(self.starts_at or now, now)
+        if start > now + FURTHEST_START:
+            raise ValidationError({"startTime": f"Must be at most {FURTHEST_START.days} days ahead."})
+        if self.scheduled_end_at is not None and self.scheduled_end_at <= start:
+            raise ValidationError({"scheduledEndTime": "Must be after the start."})
+        return start
 
 
 def raise_alarm(
-    *,
-    organization: Organization,
-    message: str,
-    resources: Resources,
-    raised_by: str,
-    now: datetime,
-    event_name: str = "",
-) -> Alarm:
-    """Raise an alarm at once and return it. The number of queries does not grow with the recipients.
+    *, order: AlarmOrder, raised_by: str, now: datetime, repeatable: Repeatable | None = None
+) -> tuple[Alarm, bool]:
+    """Raise an alarm, at once or when its time has come; return it, and whether this was its first request. The number
+    of queries does not grow with the recipients.
 
-    Raises: ValidationError naming unknown ids, or that no recipient is left; nothing is raised then.
+    Raises: ValidationError naming unknown ids, times that do not fit, or that no recipient is left; Conflict if
+    `repeatable` was used with another body. Nothing is raised then.
     """
-    check_resources(organization, resources)
     with transaction.atomic():
+        if repeatable is not None and (first := first_alarm(repeatable, now=now)):
+            return first, False
+        start = order.start(now)
+        check_resources(order.organization, order.resources)
+        later = start > now
         alarm = Alarm.objects.create(
-            organization=organization,
-            message=message,
-            event_name=event_name,
+            organization=order.organization,
+            message=order.message,
+            event_name=order.event_name,
             raised_by=raised_by,
-            starts_at=now,
-            response_timeout=ResponseTimeout.in_force(organization),
-            organization_escalation=Escalation.objects.filter(configuration__organization=organization).exists(),
+            starts_at=start,
+            scheduled_end_at=order.scheduled_end_at,
+            pending_resources=vars(order.resources) if later else None,
+            **fixed(order.organization),
         )
-        chunks = insert_recipients(alarm, resources)
-        if not chunks:
-            raise ValidationError({"alarmResources": "No recipient is left: nobody active is among them."})
-        jobs: list[JSONDict] = [
-            {"alarm_id": alarm.pk, "first_id": first, "last_id": last} for first, last, _count in chunks
-        ]
+        reached = bool(recipient_ids(order)) if later else begin(alarm, order.resources, now=now)
+        if not reached:
+            raise ValidationError(NO_RECIPIENT)
+        if later:
+            tasks.start.configure(schedule_at=start).defer(alarm_id=alarm.pk)
+            logger.info("alarm scheduled: alarm=%d organization=%d", alarm.pk, alarm.organization_id)
+        if order.scheduled_end_at is not None:
+            tasks.close.configure(schedule_at=order.scheduled_end_at).defer(alarm_id=alarm.pk)
+        if repeatable is not None:
+            keep(repeatable, alarm)
+    return alarm, True
+
+
+def start_alarm(*, alarm_id: int, now: datetime) -> None:
+    """Raise an alarm whose time has come, for whom its organization has then. Nothing happens if it was cancelled.
+
+    One whose end has passed too, as no worker ran, or whose organization is not active any more, is closed.
+    """
+    with transaction.atomic():
+        alarms = Alarm.objects.scheduled().select_for_update(of=("self",)).select_related("organization")
+        alarm = alarms.filter(pk=alarm_id).first()
+        if alarm is None:
+            return
+        if not alarm.organization.is_active or alarm.until(now) < now:
+            close_alarm(alarm_id=alarm_id, now=now)
+            return
+        resources = Resources(**(alarm.pending_resources or {}))
+        alarm.pending_resources = None
+        for field, value in fixed(alarm.organization).items():
+            setattr(alarm, field, value)
+        alarm.save(update_fields=["pending_resources", "response_timeout", "organization_escalation"])
+        if not begin(alarm, resources, now=now):
+            logger.error("alarm raised for nobody, no active recipient is left: alarm=%d", alarm_id)
+
+
+def fixed(organization: Organization) -> dict[str, int | bool]:
+    """Return what the raising of an alarm fixes of its organization (contract 3, rule 7)."""
+    return {
+        "response_timeout": ResponseTimeout.in_force(organization),
+        "organization_escalation": Escalation.objects.filter(configuration__organization=organization).exists(),
+    }
+
+
+def begin(alarm: Alarm, resources: Resources, *, now: datetime) -> int:
+    """Write an alarm's recipients and defer the jobs that plan them; return how many there are."""
+    chunks = insert_recipients(alarm, resources, now=now)
+    jobs: list[JSONDict] = [
+        {"alarm_id": alarm.pk, "first_id": first, "last_id": last} for first, last, _count in chunks
+    ]
+    if jobs:
         tasks.plan.batch_defer(*jobs)
-    logger.info(
-        "alarm raised: alarm=%d organization=%d recipients=%d",
-        alarm.pk,
-        organization.pk,
-        sum(count for _first, _last, count in chunks),
-    )
-    return alarm
+    recipients = sum(count for _first, _last, count in chunks)
+    logger.info("alarm raised: alarm=%d organization=%d recipients=%d", alarm.pk, alarm.organization_id, recipients)
+    return recipients
 
 
-def insert_recipients(alarm: Alarm, resources: Resources) -> list[tuple[int, int, int]]:
+def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> list[tuple[int, int, int]]:
     """Write a recipient for each active user meant; return first id, last id and number of those of each job."""
     with connection.cursor() as cursor:
         cursor.execute(
             INSERT_RECIPIENTS,
-            {
+            resources.of(alarm.organization_id)
+            | {
                 "alarm": alarm.pk,
-                "organization": alarm.organization_id,
-                "deadline": alarm.starts_at + alarm.timeout,
-                "all_users": resources.all_users,
-                "users": list(resources.users),
-                "units": list(resources.units),
+                # One that is raised late, as no worker ran, is not over before it is planned.
+                "deadline": alarm.until(max(alarm.starts_at, now) + alarm.timeout),
                 "first": RECIPIENTS_OF_FIRST_JOB,
                 "chunk": RECIPIENTS_PER_JOB,
             },
         )
         chunks: list[tuple[int, int, int]] = cursor.fetchall()
     return chunks
+
+
+def recipient_ids(order: AlarmOrder) -> list[int]:
+    """Return the users whom an alarm would have if it were raised now."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"{RECIPIENTS} ORDER BY u.id", order.resources.of(order.organization.pk))
+        return [user_id for (user_id,) in cursor.fetchall()]
 
 
 def check_resources(organization: Organization, resources: Resources) -> None:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
-from alarms.models import Alarm, DeviceMessage
-from alarms.reading import RecipientState, Summary
+from alarms.models import STATES, DeviceMessage
 from messaging_project.api import (
     MAX_ID,
     BoundedListField,
@@ -24,7 +23,10 @@ MAX_LISTED_IDS = 100_000
 
 def id_list() -> BoundedListField:
     return BoundedListField(
-        child=StrictIntegerField(min_value=1, max_value=MAX_ID), required=False, max_length=MAX_LISTED_IDS
+        child=StrictIntegerField(min_value=1, max_value=MAX_ID),
+        required=False,
+        allow_null=True,
+        max_length=MAX_LISTED_IDS,
     )
 
 
@@ -51,12 +53,27 @@ class AlarmResourcesSerializer(serializers.Serializer[object]):
         return attrs
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "an alarm", {"organizationID": 1, "message": "Fire in the hall", "alarmResources": {"allUsers": True}}
+        )
+    ]
+)
 class RaiseAlarmSerializer(serializers.Serializer[object]):
     organizationID = IdField(min_value=1)
-    message = StrictCharField(max_length=MAX_MESSAGE)
+    message = StrictCharField(min_length=1, max_length=MAX_MESSAGE)
     alarmResources = AlarmResourcesSerializer()
     eventName = StrictCharField(required=False, allow_blank=True, max_length=255, default="")
-    startTime = UtcDateTimeField(required=False, allow_null=True)
+    startTime = UtcDateTimeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="Past or now: at once. Else, at most 366 days ahead, it is raised then, for whom there is then.",
+    )
+    scheduledEndTime = UtcDateTimeField(
+        required=False, allow_null=True, default=None, help_text="It closes itself then; after the start."
+    )
 
 
 class EventSerializer(serializers.Serializer[object]):
@@ -66,7 +83,7 @@ class EventSerializer(serializers.Serializer[object]):
 
 class RecipientFeedbackSerializer(serializers.Serializer[object]):
     userID = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=["positive", "negative", "unknown"])
+    state = serializers.ChoiceField(choices=list(STATES.values()))
     response = serializers.BooleanField(allow_null=True)
     date = UtcDateTimeField(allow_null=True)
 
@@ -83,6 +100,29 @@ class PercentageSerializer(serializers.Serializer[object]):
     unknown = serializers.FloatField()
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "an alarm of two, one of whom comes",
+            {
+                "id": 2,
+                "message": "Fire in the hall",
+                "organizationID": 1,
+                "event": {"id": 2, "name": "B2"},
+                "startDate": "2026-01-31T14:05:00Z",
+                "endDate": "2026-01-31T14:20:00Z",
+                "raisedBy": "API token control room",
+                "closed": False,
+                "feedback": [
+                    {"userID": 1, "state": "positive", "response": True, "date": "2026-01-31T14:06:10Z"},
+                    {"userID": 2, "state": "unknown", "response": None, "date": None},
+                ],
+                "feedbackQuantity": {"positive": 1, "negative": 0, "unknown": 1},
+                "feedbackPercentage": {"positive": 50.0, "negative": 0.0, "unknown": 50.0},
+            },
+        )
+    ]
+)
 class AlarmSerializer(serializers.Serializer[object]):
     id = serializers.IntegerField()
     message = serializers.CharField()
@@ -97,6 +137,20 @@ class AlarmSerializer(serializers.Serializer[object]):
     feedbackPercentage = PercentageSerializer()
 
 
+@extend_schema_serializer(many=False)
+class AlarmsSerializer(serializers.Serializer[object]):
+    alarms = AlarmSerializer(many=True)
+    totalAlarms = serializers.IntegerField(help_text="How many there are, whatever limit and offset.")
+
+
+class PreviewSerializer(serializers.Serializer[object]):
+    recipients = serializers.IntegerField()
+    devices = serializers.DictField(child=serializers.IntegerField(), help_text="How many devices get it, by way.")
+    unreachable = serializers.ListField(
+        child=serializers.IntegerField(), help_text="The ids of the users whom nothing would reach."
+    )
+
+
 class DeviceStatusSerializer(serializers.Serializer[object]):
     date = UtcDateTimeField(source="changed_at", help_text="When the status changed last.")
     name = serializers.CharField(source="device_name")
@@ -107,11 +161,28 @@ class DeviceStatusSerializer(serializers.Serializer[object]):
     type = serializers.ChoiceField(source="way", choices=Way.choices)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "the status of one device",
+            {
+                "devices": [{"date": "2026-01-31T14:05:00Z", "name": "My phone", "status": 2, "type": "sms"}],
+                "messageId": "8b7e2a50-45a2-4f2c-9b5c-0a4a1c0d2b11",
+            },
+        )
+    ]
+)
 class AlarmMessageStatusSerializer(serializers.Serializer[object]):
     devices = DeviceStatusSerializer(many=True)
     messageId = serializers.UUIDField()
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample("to one alarm", {"alarmID": 2, "response": True, "userID": 1}),
+        OpenApiExample("all fields", {"alarmID": 0, "organizationID": 0, "response": True, "userID": 0}),
+    ]
+)
 class FeedbackSerializer(serializers.Serializer[object]):
     alarmID = IdField(required=False, help_text="AlarmID associated to the feedback")
     organizationID = IdField(required=False, help_text="OrganizationID associated to the feedback")
@@ -126,24 +197,11 @@ class FeedbackSerializer(serializers.Serializer[object]):
         return attrs
 
 
+@extend_schema_serializer(examples=[OpenApiExample("closed", {"message": "success"})])
+class ClosedSerializer(serializers.Serializer[object]):
+    message = serializers.CharField()
+
+
+@extend_schema_serializer(examples=[OpenApiExample("accepted", {"success": True})])
 class SuccessSerializer(serializers.Serializer[object]):
     success = serializers.BooleanField()
-
-
-def rendered(alarm: Alarm, summary: Summary, recipients: list[RecipientState]) -> Mapping[str, Any]:
-    """Return an alarm as contract 4 has it; `recipients` are those whom the caller may see."""
-    return AlarmSerializer(
-        {
-            "id": alarm.pk,
-            "message": alarm.message,
-            "organizationID": alarm.organization_id,
-            "event": {"id": alarm.pk, "name": alarm.event_name},
-            "startDate": alarm.starts_at,
-            "endDate": alarm.closed_at or summary.last_deadline,
-            "raisedBy": alarm.raised_by,
-            "closed": alarm.closed_at is not None,
-            "feedback": [state._asdict() for state in recipients],
-            "feedbackQuantity": summary.quantity,
-            "feedbackPercentage": summary.percentage,
-        }
-    ).data

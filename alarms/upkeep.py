@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from procrastinate.contrib.django import app
 
-from alarms import gateways
+from alarms import gateways, repeating
 from alarms.models import Sender
 from alarms.sending import DEVICE_MESSAGES, TRIED_AND_OVER
 from alarms.sending.results import move_up
@@ -94,6 +94,7 @@ def sweep(*, now: datetime) -> None:
     time_out(now=now)
     return_lost()
     follow_gateways()
+    repeating.forget(now=now)
     Sender.objects.filter(heartbeat_at__lt=now - FORGET_SENDERS_AFTER).delete()
 
 

@@ -5,15 +5,21 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, PermissionDenied, ValidationError
+from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
+from rest_framework.serializers import Serializer
 
 from escalations.models import EscalationConfiguration, ResponseTimeout, default_entries
 from escalations.plan import Entry
-from escalations.serializers import EscalationConfigurationSerializer, MessageSerializer, TimeoutSerializer
-from messaging_project.api import path_id, query_id
+from escalations.serializers import (
+    EscalationConfigurationSerializer,
+    OrganizationEscalationConfigurationSerializer,
+    SavedSerializer,
+    TimeoutSerializer,
+)
+from messaging_project.api import ViewSet, id_parameter, path_id, query_id
+from messaging_project.errors import refusals
 from organizations.models import Organization, User
 from organizations.permissions import (
     acting_user,
@@ -23,11 +29,26 @@ from organizations.permissions import (
 )
 
 SAVED = {"message": "escalation saved"}
+TIMEOUT = (
+    "the response-timeout after which a notified user times out and can no longer answer an alarm in the organization."
+)
+TIMEOUT_OF = id_parameter("organizationID", "the organization", location="path")
+SET_TIMEOUT: dict[str, Any] = {
+    "description": f"Sets {TIMEOUT}",
+    "parameters": [TIMEOUT_OF],
+    "request": TimeoutSerializer,
+    "responses": {200: TimeoutSerializer, **refusals(403, 404)},
+    "tags": ["organization"],
+}
 
 
-def validated(request: Request) -> tuple[list[Entry], int, int]:
+AS_ADMIN = "has to be set if you want to edit a user as admin of an organization"
+USER_ID = id_parameter("userID", "user id for the requested escalation", location="path")
+ORGANIZATION_ID = id_parameter("organizationID", "organizationID for the requested escalation", location="path")
+
+
+def validated(serializer: Serializer[Any]) -> tuple[list[Entry], int, int]:
     """Return the entries, organizationID and userID of a request's body."""
-    serializer = EscalationConfigurationSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     data = serializer.validated_data
     return [Entry(**entry) for entry in data["escalations"]], data["organizationID"], data["userID"]
@@ -62,27 +83,41 @@ def user_in_scope(request: Request, *, user_id: int, organization_id: int, to_ch
 
 
 class UserEscalationViewSet(ViewSet):
-    lookup_value_regex = "[^/]+"
+    lookup_url_kwarg = "userID"
 
     @extend_schema(
         operation_id="SetUserEscalation",
         request=EscalationConfigurationSerializer,
-        responses=MessageSerializer,
+        responses={200: SavedSerializer, **refusals(403, 404)},
         tags=["user"],
     )
     def create(self, request: Request) -> Response:
+        """Creates or updates an existing escalation configuration for the passed user"""
         acting_user(request)
-        entries, organization_id, user_id = validated(request)
+        entries, organization_id, user_id = validated(EscalationConfigurationSerializer(data=request.data))
         user = user_in_scope(request, user_id=user_id, organization_id=organization_id, to_change=True)
         EscalationConfiguration.objects.replace(entries, owner=user)
         return Response(SAVED)
 
-    @extend_schema(operation_id="GetUserEscalation", responses=EscalationConfigurationSerializer, tags=["user"])
-    def retrieve(self, request: Request, pk: str) -> Response:
+    @extend_schema(
+        operation_id="GetUserEscalation",
+        parameters=[
+            USER_ID,
+            id_parameter(
+                "organization_id",
+                "has to be set if you want to edit a user as admin of an organization",
+                required=False,
+            ),
+        ],
+        responses={200: EscalationConfigurationSerializer, **refusals(403, 404)},
+        tags=["user"],
+    )
+    def retrieve(self, request: Request, userID: str) -> Response:
+        """Returns the escalation configuration for the passed user"""
         acting_user(request)
         user = user_in_scope(
             request,
-            user_id=path_id(pk, "userID"),
+            user_id=path_id(userID, "userID"),
             organization_id=query_id(request, "organization_id", required=False),
             to_change=False,
         )
@@ -91,36 +126,41 @@ class UserEscalationViewSet(ViewSet):
 
 
 class OrganizationEscalationViewSet(ViewSet):
-    lookup_value_regex = "[^/]+"
+    lookup_url_kwarg = "organizationID"
 
     @extend_schema(
         operation_id="SetOrganizationEscalation",
-        request=EscalationConfigurationSerializer,
-        responses=MessageSerializer,
+        request=OrganizationEscalationConfigurationSerializer,
+        responses={200: SavedSerializer, **refusals(403, 404)},
         tags=["escalation"],
     )
     def create(self, request: Request) -> Response:
-        entries, organization_id, _user_id = validated(request)
-        if not organization_id:
-            raise ValidationError({"organizationID": "This field is required."})
+        """Sets the escalation configuration for the given organization"""
+        entries, organization_id, _user_id = validated(OrganizationEscalationConfigurationSerializer(data=request.data))
         organization = administered_organization(request, organization_id)
-        if not entries:
-            raise ValidationError({"escalations": "May not be empty; DELETE removes the configuration."})
         EscalationConfiguration.objects.replace(entries, owner=organization)
         return Response(SAVED)
 
     @extend_schema(
-        operation_id="GetOrganizationEscalation", responses=EscalationConfigurationSerializer, tags=["escalation"]
+        operation_id="GetOrganizationEscalation",
+        parameters=[ORGANIZATION_ID],
+        responses={200: EscalationConfigurationSerializer, **refusals(404)},
+        tags=["escalation"],
     )
-    def retrieve(self, request: Request, pk: str) -> Response:
-        organization, _may_administer = visible_organization(request, path_id(pk, "organizationID"))
+    def retrieve(self, request: Request, organizationID: str) -> Response:
+        """Returns the escalation configuration for the given organization"""
+        organization, _may_administer = visible_organization(request, path_id(organizationID, "organizationID"))
         return self._answer(EscalationConfiguration.objects.entries_of(organization), organization)
 
     @extend_schema(
-        operation_id="RemoveOrganizationEscalation", responses=EscalationConfigurationSerializer, tags=["escalation"]
+        operation_id="RemoveOrganizationEscalation",
+        parameters=[ORGANIZATION_ID],
+        responses={200: EscalationConfigurationSerializer, **refusals(403, 404)},
+        tags=["escalation"],
     )
-    def destroy(self, request: Request, pk: str) -> Response:
-        organization = administered_organization(request, path_id(pk, "organizationID"))
+    def destroy(self, request: Request, organizationID: str) -> Response:
+        """Removes the escalation configuration for the given organization"""
+        organization = administered_organization(request, path_id(organizationID, "organizationID"))
         return self._answer(EscalationConfiguration.objects.remove(owner=organization), organization)
 
     @staticmethod
@@ -133,20 +173,24 @@ class OrganizationEscalationViewSet(ViewSet):
 class OrganizationViewSet(ViewSet):
     """What is set for an organization as a whole."""
 
-    lookup_value_regex = "[^/]+"
-
-    @extend_schema(operation_id="GetResponseTimeout", responses=TimeoutSerializer, tags=["organization"])
-    @action(detail=True, url_path="timeout")
-    def timeout(self, request: Request, pk: str) -> Response:
-        organization, _may_administer = visible_organization(request, path_id(pk, "organizationID"))
-        return Response({"timeout": ResponseTimeout.in_force(organization)})
+    lookup_url_kwarg = "organizationID"
 
     @extend_schema(
-        operation_id="SetResponseTimeout", request=TimeoutSerializer, responses=TimeoutSerializer, tags=["organization"]
+        operation_id="GetResponseTimeout",
+        description=f"Returns {TIMEOUT}",
+        parameters=[TIMEOUT_OF],
+        responses={200: TimeoutSerializer, **refusals(404)},
+        tags=["organization"],
     )
+    @action(detail=True, url_path="timeout")
+    def timeout(self, request: Request, organizationID: str) -> Response:
+        organization, _may_administer = visible_organization(request, path_id(organizationID, "organizationID"))
+        return Response({"timeout": ResponseTimeout.in_force(organization)})
+
+    @extend_schema(operation_id="SetResponseTimeout", **SET_TIMEOUT)
     @timeout.mapping.put
-    def set_timeout(self, request: Request, pk: str) -> Response:
-        organization = administered_organization(request, path_id(pk, "organizationID"))
+    def set_timeout(self, request: Request, organizationID: str) -> Response:
+        organization = administered_organization(request, path_id(organizationID, "organizationID"))
         serializer = TimeoutSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         ResponseTimeout.objects.update_or_create(
@@ -154,12 +198,7 @@ class OrganizationViewSet(ViewSet):
         )
         return Response(serializer.validated_data)
 
-    @extend_schema(
-        operation_id="PostResponseTimeout",
-        request=TimeoutSerializer,
-        responses=TimeoutSerializer,
-        tags=["organization"],
-    )
+    @extend_schema(operation_id="PostResponseTimeout", **SET_TIMEOUT)
     @timeout.mapping.post
-    def post_timeout(self, request: Request, pk: str) -> Response:
-        return self.set_timeout(request, pk)
+    def post_timeout(self, request: Request, organizationID: str) -> Response:
+        return self.set_timeout(request, organizationID)

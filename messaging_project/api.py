@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC
-from typing import Any
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Literal
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
-from rest_framework import serializers
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework import serializers, viewsets
 from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.routers import SimpleRouter
 
+from messaging_project import errors
+
 MAX_ID = 2**63 - 1
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+DEFAULT_PAGE, MAX_PAGE = 10, 50
 
 
 class Router(SimpleRouter):
@@ -35,6 +44,37 @@ def english_api(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Call
             return get_response(request)
 
     return answer
+
+
+def read_only(view: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Answer other methods than GET and HEAD in the dialect of the API, whoever asks."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        if request.method in {"GET", "HEAD"}:
+            return view(request)
+        refused = errors.answer(request, 405, f"method: {request.method} is not allowed.")
+        refused["Allow"] = "GET, HEAD"
+        return refused
+
+    return csrf_exempt(answer)
+
+
+class JSONWhateverIsAccepted(DefaultContentNegotiation):
+    """Answers JSON to everybody: there is nothing else, and no 406."""
+
+    def select_renderer(
+        self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        renderer = next(iter(renderers))
+        return renderer, str(renderer.media_type)
+
+
+class ViewSet(viewsets.ViewSet):
+    """Base of all endpoints; ids in paths are checked by `path_id`, so that what is none is told in JSON."""
+
+    content_negotiation_class = JSONWhateverIsAccepted
+    lookup_value_regex = "[^/]+"
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
 
 
 class StrictIntegerField(serializers.IntegerField):
@@ -104,11 +144,33 @@ class BoundedListField(serializers.ListField):
 
 
 class UtcDateTimeField(serializers.DateTimeField):
-    """RFC 3339 in UTC with `Z`, whatever time zone the service runs in."""
+    """RFC 3339, answered in UTC with `Z`, whatever time zone the service runs in.
+
+    A time without its offset is refused: an alarm an hour late is worse than one that is sent again.
+    """
+
+    default_error_messages = {"invalid": "Must be RFC 3339 with an offset from UTC, such as 2026-01-31T14:05:00Z."}
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("default_timezone", UTC)
         super().__init__(**options)
+
+    def to_internal_value(self, value: Any) -> datetime:
+        if not isinstance(value, str) or not RFC_3339.fullmatch(value):
+            self.fail("invalid")
+        moment: datetime = super().to_internal_value(value.upper())
+        return moment
+
+
+def parse_integer(text: str, name: str, *, minimum: int = 0, maximum: int = MAX_ID) -> int:
+    """Return the number in a path or query.
+
+    Raises: ValidationError (400) for what is no integer within the bounds.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and minimum <= int(text) <= maximum):
+        highest = "2^63-1" if maximum == MAX_ID else maximum
+        raise ValidationError({name: f"Must be an integer from {minimum} to {highest}."})
+    return int(text)
 
 
 def parse_id(text: str | None, name: str, *, required: bool = True) -> int:
@@ -116,15 +178,10 @@ def parse_id(text: str | None, name: str, *, required: bool = True) -> int:
 
     Raises: ValidationError (400) for what is no integer from 0 to 2^63-1, or is missing (0 included) though required.
     """
-    if text is None or text == "":
-        if required:
-            raise ValidationError({name: "This parameter is required."})
-        return 0
-    if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) > MAX_ID:
-        raise ValidationError({name: "Must be an integer from 0 to 2^63-1."})
-    if required and int(text) == 0:
+    number = parse_integer(text, name) if text else 0
+    if required and not number:
         raise ValidationError({name: "This parameter is required."})
-    return int(text)
+    return number
 
 
 def path_id(text: str, name: str) -> int:
@@ -141,3 +198,31 @@ def path_id(text: str, name: str) -> int:
 def query_id(request: Request, name: str, *, required: bool = True) -> int:
     """Return the id in the query parameter `name` (see `parse_id`)."""
     return parse_id(request.query_params.get(name), name, required=required)
+
+
+def query_page(request: Request) -> slice:
+    """Return the part of a list that the query parameters `limit` and `offset` ask for (PAGE_PARAMETERS)."""
+    limit = parse_integer(request.query_params.get("limit") or str(DEFAULT_PAGE), "limit", minimum=1, maximum=MAX_PAGE)
+    offset = parse_integer(request.query_params.get("offset") or "0", "offset")
+    return slice(offset, offset + limit)
+
+
+def id_parameter(
+    name: str, description: str, *, required: bool = True, location: Literal["query", "path"] = "query"
+) -> OpenApiParameter:
+    """Describe an id in the query, see `query_id`, or (location "path") in the path, see `path_id`."""
+    schema = {"type": "integer", "format": "int64", "minimum": int(required), "maximum": MAX_ID}
+    return OpenApiParameter(name, schema, location, required=required, description=description)
+
+
+ORGANIZATION_PARAMETER = id_parameter("organization", "the organization asked about")
+PAGE_PARAMETERS = [
+    OpenApiParameter(
+        "limit",
+        {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE},
+        description="at most so many",
+    ),
+    OpenApiParameter(
+        "offset", {"type": "integer", "format": "int64", "minimum": 0, "default": 0}, description="leave out so many"
+    ),
+]

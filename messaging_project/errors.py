@@ -1,21 +1,28 @@
-"""Errors of the REST API in the dialect of contract 2, rendered in one place and never as HTML."""
+"""Errors in the two dialects of contract 2 and 6, rendered in one place and never as HTML."""
 
 from __future__ import annotations
 
 import logging
+import re
+import sys
 from typing import Any
 
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
-from rest_framework import status
-from rest_framework.exceptions import APIException, ValidationError
+from drf_spectacular.utils import OpenApiResponse
+from psycopg.errors import LockNotAvailable
+from rest_framework import serializers, status
+from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 logger = logging.getLogger(__name__)
 
 MAX_LINES = 20
+INBOX = "/api/v1/msg"
+# An error that is about a field begins with its name.
+FIELD = re.compile(r"([\w.\[\]-]+): ")
 
 MESSAGES = {
     400: "The request is not valid.",
@@ -23,14 +30,33 @@ MESSAGES = {
     403: "This is not allowed.",
     404: "There is no such thing.",
     405: "This method is not allowed here.",
-    406: "The answer is JSON only.",
     409: "The request conflicts with the present state.",
     413: "The request is too large.",
+    414: "The address is too long.",
     415: "The request must be JSON (Content-Type: application/json).",
     429: "Too many requests.",
+    431: "The headers are too large.",
     500: "The service has made a mistake. It is logged.",
     503: "The service is not available right now.",
 }
+
+# The responseCode of the inbox's GenericResponse (contract 6); other 4xx are INVALIDDATA.
+RESPONSE_CODES = {
+    401: "AUTHREQUIRED",
+    403: "PERMISSION",
+    404: "NOTFOUND",
+    429: "FAILURE",
+    500: "FAILURE",
+    503: "MAINTENANCEMODE",
+}
+
+
+class ErrorSerializer(serializers.Serializer[object]):
+    """An error of everything but the inbox."""
+
+    success = serializers.BooleanField(help_text="false")
+    message = serializers.CharField(help_text="for people")
+    error = serializers.CharField(help_text="the details: field and reason")
 
 
 class Conflict(APIException):
@@ -45,6 +71,14 @@ class PayloadTooLarge(APIException):
     default_code = "too_large"
 
 
+class Busy(APIException):
+    """Somebody else holds a lock for longer than the database lets one wait (settings: lock_timeout)."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The same is being changed by another request; ask again."
+    default_code = "busy"
+
+
 class DatabaseAway(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The database cannot be reached."
@@ -57,9 +91,25 @@ class KeysAway(APIException):
     default_code = "keys_away"
 
 
-def body(status_code: int, details: str) -> dict[str, object]:
-    """Return an error's body: `message` is for people, `error` names the field and the reason."""
-    return {"success": False, "message": MESSAGES.get(status_code, MESSAGES[400]), "error": details}
+def body(status_code: int, details: str, *, path: str) -> dict[str, object]:
+    """Return an error's body in the dialect of `path`: for people, and with the field and the reason."""
+    message = MESSAGES.get(status_code, MESSAGES[400])
+    if path != INBOX and not path.startswith(f"{INBOX}/"):
+        return {"success": False, "message": message, "error": details}
+    field = FIELD.match(details)
+    return {
+        "messages": [],
+        "responseInfo": {
+            "responseCode": RESPONSE_CODES.get(status_code, "INVALIDDATA"),
+            "responseMessage": f"{message} {details}",
+            "property": field[1] if field else "",
+        },
+    }
+
+
+def refusals(*codes: int) -> dict[int, OpenApiResponse]:
+    """Describe the errors that an operation answers with, beside those that every operation may (openapi.py)."""
+    return {code: OpenApiResponse(ErrorSerializer, description=MESSAGES[code]) for code in codes}
 
 
 def flatten(detail: Any, path: str = "") -> list[str]:
@@ -90,34 +140,49 @@ def details_of(detail: Any) -> str:
 
 def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     """Render an exception of a view; one that nobody foresaw is logged and answered with 500."""
+    request = context["request"]
     if isinstance(error, OperationalError | InterfaceError):
-        logger.error("the database is away: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
-        error = DatabaseAway()
-    if isinstance(error, RequestDataTooBig):
+        logger.error("the database refused: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
+        error = Busy() if isinstance(error.__cause__, LockNotAvailable) else DatabaseAway()
+    elif isinstance(error, RequestDataTooBig):
         error = PayloadTooLarge()
+    elif isinstance(error, NotAuthenticated):
+        error = NotAuthenticated("Send API-TOKEN, Personal-Access-Token or Authorization: Bearer.")
+    elif isinstance(error, SuspiciousOperation):
+        error = ParseError(str(error))
     response = drf_exception_handler(error, context)
     if response is None:
-        request = context["request"]
         logger.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
-        return Response(body(500, "unexpected error"), status=500)
+        return Response(body(500, "unexpected error", path=request.path), status=500)
     detail = response.data
     if isinstance(detail, dict) and not isinstance(error, ValidationError):
         detail = detail["detail"]
-    response.data = body(response.status_code, details_of(detail))
+    response.data = body(response.status_code, details_of(detail), path=request.path)
     return response
 
 
+def answer(request: HttpRequest, status_code: int, details: str) -> JsonResponse:
+    """Answer a request that no view of the API has seen."""
+    return JsonResponse(body(status_code, details, path=request.path), status=status_code)
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return JsonResponse(body(400, str(exception) or "bad request"), status=400)
+    return answer(request, 400, str(exception) or "bad request")
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return JsonResponse(body(403, str(exception) or "forbidden"), status=403)
+    return answer(request, 403, str(exception) or "forbidden")
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:
+    return answer(request, 403, f"{reason} Load the page again, with cookies allowed.")
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
-    return JsonResponse(body(404, f"path: there is nothing at {request.path}"), status=404)
+    return answer(request, 404, f"path: there is nothing at {request.path}")
 
 
 def server_error(request: HttpRequest) -> JsonResponse:
-    return JsonResponse(body(500, "unexpected error"), status=500)
+    if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
+        return answer(request, 503, str(DatabaseAway.default_detail))
+    return answer(request, 500, "unexpected error")

@@ -97,6 +97,7 @@ X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "messaging_project.urls"
 WSGI_APPLICATION = "messaging_project.wsgi.application"
 APPEND_SLASH = False
+CSRF_FAILURE_VIEW = "messaging_project.errors.csrf_failure"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # A group with thousands of members is one form of the admin.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
@@ -111,6 +112,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "drf_spectacular",
+    "drf_spectacular_sidecar",
     "procrastinate.contrib.django",
     "messaging_project",
     "organizations",
@@ -180,14 +182,29 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["messaging_project.parsers.JSONObjectParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "messaging_project.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Alarm messaging",
+    "DESCRIPTION": (
+        "Raises alarms, tells what became of every message, and takes the answers.\n\n"
+        "Every path works with and without a slash at its end, and unknown fields are ignored. Every error is JSON, "
+        "also 404 for a path that there is not, 405 for another method, 414 and 431 for what is too long."
+    ),
     "VERSION": "1",
-    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SCHEMA_PATH_PREFIX_TRIM": True,
+    "SERVERS": [{"url": "/api/v1"}],
+    "PREPROCESSING_HOOKS": ["messaging_project.openapi.without_slash"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "messaging_project.openapi.complete",
+    ],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {"WayOfAlarm": "organizations.models.Way"},
 }
 
 # JWT: the issuer of the tokens of `Authorization: Bearer` (contract 1); where none of these is set, there are none.

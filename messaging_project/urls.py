@@ -3,11 +3,11 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView
 
 from alarms import health
-from alarms.views import AlarmViewSet, FeedbackViewSet, MessageStatusViewSet
+from alarms.views import AlarmsViewSet, AlarmViewSet, FeedbackViewSet, MessageStatusViewSet
 from escalations.views import OrganizationEscalationViewSet, OrganizationViewSet, UserEscalationViewSet
+from messaging_project import openapi
 from messaging_project.api import Router
 from organizations.views import OrganizationsViewSet, UnitsViewSet, UsersViewSet, UserViewSet
 
@@ -16,6 +16,7 @@ router = Router()
 router.register("escalation/organization", OrganizationEscalationViewSet, basename="organization-escalation")
 router.register("escalation", UserEscalationViewSet, basename="user-escalation")
 router.register("alarm", AlarmViewSet, basename="alarm")
+router.register("alarms", AlarmsViewSet, basename="alarms")
 router.register("messagestatus", MessageStatusViewSet, basename="message-status")
 router.register("messaging/feedback", FeedbackViewSet, basename="feedback")
 router.register("organization", OrganizationViewSet, basename="organization")
@@ -31,7 +32,8 @@ admin.site.site_url = None
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("api/v1/", include(router.urls)),
-    re_path(r"^api/schema/?$", SpectacularAPIView.as_view(), name="schema"),
+    re_path(r"^api/schema/?\Z", openapi.schema, name="schema"),
+    re_path(r"^api/docs/?\Z", openapi.docs, name="docs"),
     re_path(r"^health/?$", health.health),
     re_path(r"^health/live/?$", health.live),
     path("admin", RedirectView.as_view(url="/admin/")),

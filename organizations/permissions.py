@@ -19,6 +19,13 @@ def principal(request: Request) -> Principal:
     return asking
 
 
+def principal_key(asking: Principal) -> str:
+    """Return what tells a principal from every other: an organization is one, whichever of its tokens is used."""
+    if isinstance(asking, OrganizationPrincipal):
+        return f"organization {asking.organization.pk}"
+    return f"user {asking.pk}"
+
+
 def acting_user(request: Request) -> User:
     """Return the user who asks; an API token is refused, as it is no user."""
     asking = principal(request)

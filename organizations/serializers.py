@@ -1,29 +1,26 @@
 from __future__ import annotations
 
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
-from messaging_project.api import IdField
-from organizations.models import Group, Organization, User
 
-
-class UserSerializer(serializers.ModelSerializer[User]):
+@extend_schema_serializer(many=False)  # `GET /user` answers one, although there is no id in its path.
+class UserSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    email = serializers.CharField()
     name = serializers.CharField(source="first_name")
     surname = serializers.CharField(source="last_name")
 
-    class Meta:
-        model = User
-        fields = ("id", "email", "name", "surname")
+
+class OrganizationSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
 
 
-class OrganizationSerializer(serializers.ModelSerializer[Organization]):
-    class Meta:
-        model = Organization
-        fields = ("id", "name")
-
-
-class UnitSerializer(serializers.ModelSerializer[Group]):
-    organizationID = IdField(source="organization_id", read_only=True)
-
-    class Meta:
-        model = Group
-        fields = ("id", "name", "description", "organizationID")
+class UnitSerializer(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    description = serializers.CharField()
+    organizationID = serializers.IntegerField(source="organization_id")

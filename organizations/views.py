@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
-from messaging_project.api import query_id
+from messaging_project.api import ORGANIZATION_PARAMETER, ViewSet, query_id
+from messaging_project.errors import refusals
 from organizations.authentication import OrganizationPrincipal
 from organizations.models import Group, Organization, User
 from organizations.permissions import acting_user, principal, visible_organization
 from organizations.serializers import OrganizationSerializer, UnitSerializer, UserSerializer
 
-ORGANIZATION_PARAMETER = OpenApiParameter("organization", int, required=True)
-
 
 class UserViewSet(ViewSet):
-    """`GET /user`: the caller."""
-
-    @extend_schema(operation_id="GetUser", responses=UserSerializer, tags=["user"])
+    @extend_schema(operation_id="GetUser", responses={200: UserSerializer, **refusals(403)}, tags=["user"])
     def list(self, request: Request) -> Response:
+        """Returns the user who asks; an API token is none."""
         return Response(UserSerializer(acting_user(request)).data)
 
 
 class OrganizationsViewSet(ViewSet):
-    """`GET /organizations`: those of the caller."""
-
     @extend_schema(operation_id="ListOrganizations", responses=OrganizationSerializer(many=True), tags=["organization"])
     def list(self, request: Request) -> Response:
+        """Returns the organizations of who asks."""
         asking = principal(request)
         organizations = (
             [asking.organization]
@@ -39,34 +35,35 @@ class OrganizationsViewSet(ViewSet):
 
 
 class UsersViewSet(ViewSet):
-    """`GET /users?organization=`: its active members."""
-
     @extend_schema(
         operation_id="ListUsers",
         parameters=[ORGANIZATION_PARAMETER],
-        responses=UserSerializer(many=True),
+        responses={200: UserSerializer(many=True), **refusals(404)},
         tags=["user"],
     )
     def list(self, request: Request) -> Response:
-        organization, _may_administer = visible_organization(
-            request, query_id(request, "organization"), field="organization"
-        )
+        """Returns the active members of an organization."""
+        organization = asked_about(request)
         users = User.objects.filter(memberships__organization=organization, is_active=True).order_by("pk")
         return Response(UserSerializer(users, many=True).data)
 
 
 class UnitsViewSet(ViewSet):
-    """`GET /units?organization=`: its groups."""
-
     @extend_schema(
         operation_id="ListUnits",
         parameters=[ORGANIZATION_PARAMETER],
-        responses=UnitSerializer(many=True),
+        responses={200: UnitSerializer(many=True), **refusals(404)},
         tags=["organization"],
     )
     def list(self, request: Request) -> Response:
-        organization, _may_administer = visible_organization(
-            request, query_id(request, "organization"), field="organization"
-        )
-        units = Group.objects.filter(organization=organization).order_by("pk")
+        """Returns the units (groups) of an organization."""
+        units = Group.objects.filter(organization=asked_about(request)).order_by("pk")
         return Response(UnitSerializer(units, many=True).data)
+
+
+def asked_about(request: Request) -> Organization:
+    """Return the organization in the query."""
+    organization, _may_administer = visible_organization(
+        request, query_id(request, "organization"), field="organization"
+    )
+    return organization

@@ -62,8 +62,11 @@ CLAIM = f"""
                 AS otherwise,
             r.id AS recipient_id, r.message_id, r.user_id, u.language,
             a.id AS alarm_id, a.message, a.event_name, o.id AS organization_id, o.name AS organization, o.time_zone,
-            CASE WHEN r.first_sent_at IS NULL THEN now() + make_interval(secs => a.response_timeout) ELSE r.deadline END
-                AS until
+            CASE
+                WHEN r.first_sent_at IS NULL
+                THEN least(now() + make_interval(secs => a.response_timeout), a.scheduled_end_at)
+                ELSE r.deadline
+            END AS until
         FROM alarms_devicemessage m
         JOIN alarms_alarmmessage r ON r.id = m.alarm_message_id
         JOIN alarms_alarm a ON a.id = r.alarm_id

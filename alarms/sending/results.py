@@ -64,7 +64,8 @@ WRITE = f"""
 # slow must not end everybody's time at once.
 START_TIME = """
     UPDATE alarms_alarmmessage r SET
-        first_sent_at = first.at, deadline = first.at + make_interval(secs => a.response_timeout)
+        first_sent_at = first.at,
+        deadline = least(first.at + make_interval(secs => a.response_timeout), a.scheduled_end_at)
     FROM (
         SELECT recipient, greatest(least(min(at), now() + interval '5 s'), now() - interval '5 s') AS at
         FROM unnest(%(recipient)s::bigint[], %(at)s::timestamptz[]) AS row (recipient, at)
@@ -98,7 +99,9 @@ MOVE_UP = """
         RETURNING m.alarm_message_id AS recipient, m.due_at
     )
     UPDATE alarms_alarmmessage r SET deadline = CASE
-        WHEN r.first_sent_at IS NULL THEN last.due_at + make_interval(secs => a.response_timeout) ELSE r.deadline
+        WHEN r.first_sent_at IS NULL
+        THEN least(last.due_at + make_interval(secs => a.response_timeout), a.scheduled_end_at)
+        ELSE r.deadline
     END
     FROM (SELECT recipient, max(due_at) AS due_at FROM moved GROUP BY recipient) last, alarms_alarm a
     WHERE r.id = last.recipient AND a.id = r.alarm_id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
@@ -16,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback, Sender
+from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback, IdempotencyKey, Sender
 from tests.factories import AlarmFactory, AlarmMessageFactory, DeviceMessageFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -37,6 +38,9 @@ MAKE: dict[type[models.Model], Callable[[], Any]] = {
     AlarmMessage: answered,
     DeviceMessage: lambda: answered().device_messages.get(),
     Feedback: lambda: answered().feedback.get(),
+    IdempotencyKey: lambda: IdempotencyKey.objects.create(
+        principal="user 1", key=str(uuid4()), body_digest="0" * 64, alarm=answered().alarm, created_at=timezone.now()
+    ),
     Sender: lambda: Sender.objects.create(host="alarm-1", pid=4711),
 }
 each_model = pytest.mark.parametrize("model", MAKE, ids=lambda model: model.__name__)

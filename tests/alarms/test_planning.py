@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from alarms import planning
 from alarms.closing import close_alarm
 from alarms.models import DeviceMessage
-from alarms.raising import Resources, raise_alarm
+from alarms.raising import AlarmOrder, Resources, raise_alarm
 from escalations.models import EscalationConfiguration, ResponseTimeout
 from organizations.models import Device, Membership, User
 from tests.factories import DeviceFactory, OrganizationFactory, escalation, member
@@ -30,9 +30,10 @@ def brigade():
 def raised(brigade, now):
     """Raises an alarm for everybody at `now`; it is not planned yet."""
 
-    def call(**fields):
-        values = {"organization": brigade, "message": "Fire", "raised_by": "a test", "now": now} | fields
-        return raise_alarm(resources=Resources(all_users=True), **values)
+    def call():
+        order = AlarmOrder(brigade, "Fire", Resources(all_users=True))
+        alarm, _is_new = raise_alarm(order=order, raised_by="a test", now=now)
+        return alarm
 
     return call
 

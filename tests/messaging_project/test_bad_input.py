@@ -78,7 +78,10 @@ def test_an_answer_does_not_grow_with_what_is_wrong(as_organization: AsOrganizat
 def test_api_texts_are_english_where_the_service_speaks_german(as_organization: AsOrganization) -> None:
     client = as_organization(factories.OrganizationFactory())
     with translation.override("de"):
-        assert set_escalation(client, b"{}") == (400, "escalations: This field is required.")
+        assert set_escalation(client, b"{}") == (
+            400,
+            "escalations: This field is required.; organizationID: This field is required.",
+        )
 
 
 @pytest.mark.django_db(transaction=True)

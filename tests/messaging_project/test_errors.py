@@ -286,4 +286,4 @@ def test_api_texts_are_english_whatever_language_is_asked_for(world: World) -> N
     language = {"Accept-Language": "de"}
     response = world.client.post("/api/v1/escalation", {}, format="json", headers=language)
     assert refused(response, 400, "escalations: This field is required.")
-    assert refused(APIClient().get("/api/v1/user", headers=language), 401, "credentials were not provided")
+    assert refused(APIClient().get("/api/v1/user", headers=language), 401, "Send API-TOKEN, Personal-Access-Token")

@@ -3,83 +3,103 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from messaging_project.urls import router
-from organizations.models import Organization, User
+from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 
-CALLERS = ("nobody", "stranger", "foreign token", "member", "other admin", "admin", "token")
+# Who they are, each gets 401 whatever they ask for.
+UNKNOWN = (
+    "nobody",
+    "expired token",
+    "revoked token",
+    "expired organization token",
+    "revoked organization token",
+    "inactive user",
+    "inactive organization's token",
+)
+CALLERS = ("stranger", "foreign admin", "foreign token", "member", "other admin", "admin", "token")
 
 # For each operation: its path with {organization}, {user} (a member who is the recipient, not the caller) and {alarm},
-# a body, and the status for each of CALLERS. "other admin" administers the organization but does not manage the user.
+# a body, and the status for each of CALLERS. A stranger is in no organization; "foreign" is of another organization;
+# "other admin" administers the organization but does not manage the user.
 WALK: dict[str, tuple[str, dict[str, Any] | None, tuple[int, ...]]] = {
-    "GET user": ("/user", None, (401, 200, 403, 200, 200, 200, 403)),
-    "GET organizations": ("/organizations", None, (401, 200, 200, 200, 200, 200, 200)),
-    "GET users": ("/users?organization={organization}", None, (401, 404, 404, 200, 200, 200, 200)),
-    "GET units": ("/units?organization={organization}", None, (401, 404, 404, 200, 200, 200, 200)),
+    "GET user": ("/user", None, (200, 200, 403, 200, 200, 200, 403)),
+    "GET organizations": ("/organizations", None, (200, 200, 200, 200, 200, 200, 200)),
+    "GET users": ("/users?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
+    "GET units": ("/units?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
     "POST escalation": (
         "/escalation",
         {"escalations": [{"wayofalarm": "sms", "delay": 1}], "organizationID": "{organization}", "userID": "{user}"},
-        (401, 404, 403, 403, 403, 200, 403),
+        (404, 404, 403, 403, 403, 200, 403),
     ),
     "GET escalation/<pk>": (
         "/escalation/{user}?organization_id={organization}",
         None,
-        (401, 404, 403, 403, 200, 200, 403),
+        (404, 404, 403, 403, 200, 200, 403),
     ),
     "POST escalation/organization": (
         "/escalation/organization",
         {"escalations": [{"wayofalarm": "sms", "delay": 1}], "organizationID": "{organization}"},
-        (401, 404, 404, 403, 200, 200, 200),
+        (404, 404, 404, 403, 200, 200, 200),
     ),
     "GET escalation/organization/<pk>": (
         "/escalation/organization/{organization}",
         None,
-        (401, 404, 404, 200, 200, 200, 200),
+        (404, 404, 404, 200, 200, 200, 200),
     ),
     "DELETE escalation/organization/<pk>": (
         "/escalation/organization/{organization}",
         None,
-        (401, 404, 404, 403, 200, 200, 200),
+        (404, 404, 404, 403, 200, 200, 200),
     ),
     "GET organization/<pk>/timeout": (
         "/organization/{organization}/timeout",
         None,
-        (401, 404, 404, 200, 200, 200, 200),
+        (404, 404, 404, 200, 200, 200, 200),
     ),
     "PUT organization/<pk>/timeout": (
         "/organization/{organization}/timeout",
         {"timeout": 60},
-        (401, 404, 404, 403, 200, 200, 200),
+        (404, 404, 404, 403, 200, 200, 200),
     ),
     "POST organization/<pk>/timeout": (
         "/organization/{organization}/timeout",
         {"timeout": 60},
-        (401, 404, 404, 403, 200, 200, 200),
+        (404, 404, 404, 403, 200, 200, 200),
     ),
     "POST alarm": (
         "/alarm",
         {"organizationID": "{organization}", "message": "Fire", "alarmResources": {"allUsers": True}},
-        (401, 404, 404, 403, 201, 201, 201),
+        (404, 404, 404, 403, 201, 201, 201),
     ),
+    "POST alarm/preview": (
+        "/alarm/preview",
+        {"organizationID": "{organization}", "message": "Fire", "alarmResources": {"allUsers": True}},
+        (404, 404, 404, 403, 200, 200, 200),
+    ),
+    "GET alarms": ("/alarms?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
     # The member who asks was not notified of it.
-    "GET alarm/<pk>": ("/alarm/{alarm}", None, (401, 404, 404, 404, 200, 200, 200)),
-    "PATCH alarm/<pk>": ("/alarm/{alarm}", None, (401, 404, 404, 404, 200, 200, 200)),
+    "GET alarm/<pk>": ("/alarm/{alarm}", None, (404, 404, 404, 404, 200, 200, 200)),
+    "PATCH alarm/<pk>": ("/alarm/{alarm}", None, (404, 404, 404, 404, 200, 200, 200)),
     "GET messagestatus/<pk>": (
         "/messagestatus/{alarm}?organization_id={organization}&user_id={user}",
         None,
-        (401, 404, 404, 403, 200, 200, 200),
+        (404, 404, 404, 403, 200, 200, 200),
     ),
     "POST messaging/feedback": (
         "/messaging/feedback",
         {"alarmID": "{alarm}", "organizationID": "{organization}", "userID": "{user}", "response": True},
-        (401, 403, 404, 403, 403, 403, 200),
+        (403, 403, 404, 403, 403, 403, 200),
     ),
 }
 
@@ -107,15 +127,40 @@ def world(as_user: Callable[[User], APIClient], as_organization: Callable[[Organ
     guest = factories.member(elsewhere)
     factories.MembershipFactory(organization=organization, user=guest)
     clients = {
-        "nobody": APIClient(),
-        "stranger": as_user(factories.admin(elsewhere)),
+        "stranger": as_user(factories.UserFactory()),
+        "foreign admin": as_user(factories.admin(elsewhere)),
         "foreign token": as_organization(elsewhere),
         "member": as_user(factories.member(organization)),
         "other admin": as_user(factories.admin(organization)),
         "admin": as_user(factories.admin(organization)),
         "token": as_organization(organization),
+        **unknown(organization),
     }
     return World(clients, {"organization": organization.pk, "user": user.pk, "alarm": alarm.pk, "guest": guest.pk})
+
+
+def unknown(organization: Organization) -> dict[str, APIClient]:
+    """Return the callers of UNKNOWN; most could do everything if their token still held."""
+    boss, inactive = factories.admin(organization), factories.admin(organization, is_active=False)
+    closed = factories.OrganizationFactory(is_active=False)
+
+    def client(model: type[ApiToken | PersonalAccessToken], header: str, *, ended: str = "", **owner: Any) -> APIClient:
+        row, text = model.issue(name="test", **owner)
+        if ended:
+            model._default_manager.filter(pk=row.pk).update(**{ended: timezone.now() - timedelta(seconds=1)})
+        return APIClient(headers={header: text})
+
+    as_user = partial(client, PersonalAccessToken, "Personal-Access-Token")
+    as_organization = partial(client, ApiToken, "API-TOKEN")
+    return {
+        "nobody": APIClient(),
+        "expired token": as_user(user=boss, ended="expires_at"),
+        "revoked token": as_user(user=boss, ended="revoked_at"),
+        "inactive user": as_user(user=inactive),
+        "expired organization token": as_organization(organization=organization, ended="expires_at"),
+        "revoked organization token": as_organization(organization=organization, ended="revoked_at"),
+        "inactive organization's token": as_organization(organization=closed),
+    }
 
 
 def walked() -> Iterator[str]:
@@ -132,18 +177,34 @@ def test_every_endpoint_is_in_the_table() -> None:
     assert sorted(walked()) == sorted(WALK)
 
 
+def ask(world: World, operation: str, caller: str) -> Any:
+    path, body, _statuses = WALK[operation]
+    ids = dict(world.ids)
+    if caller == "other admin" and "scalation" in path and "{user}" in f"{path}{body}":
+        ids["user"] = ids["guest"]
+    method = operation.partition(" ")[0].lower()
+    return getattr(world.clients[caller], method)(
+        f"/api/v1{path.format(**ids)}", None if body is None else World({}, ids).filled(body), format="json"
+    )
+
+
 @pytest.mark.parametrize("operation", list(WALK))
 @pytest.mark.parametrize("caller", CALLERS)
 def test_everybody_gets_what_is_theirs(world: World, operation: str, caller: str) -> None:
-    path, body, statuses = WALK[operation]
-    ids, expected = dict(world.ids), statuses[CALLERS.index(caller)]
-    if caller == "other admin" and "scalation" in path and "{user}" in f"{path}{body}":
-        ids["user"] = ids["guest"]
-    asking = World(world.clients, ids)
-    method = operation.partition(" ")[0].lower()
-    answer = getattr(world.clients[caller], method)(
-        f"/api/v1{path.format(**ids)}", None if body is None else asking.filled(body), format="json"
-    )
+    expected = WALK[operation][2][CALLERS.index(caller)]
+    answer = ask(world, operation, caller)
     assert answer.status_code == expected, answer.content
     if expected >= 400:
         assert set(answer.json()) == {"success", "message", "error"}
+
+
+@pytest.mark.parametrize("operation", list(WALK))
+def test_who_is_not_known_gets_nothing(world: World, operation: str) -> None:
+    for caller in UNKNOWN:
+        answer = ask(world, operation, caller)
+        assert answer.status_code == 401, (caller, answer.content)
+        assert set(answer.json()) == {"success", "message", "error"}
+
+
+def test_everybody_in_the_world_is_asked(world: World) -> None:
+    assert set(world.clients) == {*CALLERS, *UNKNOWN}

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from alarms.raising import Resources, raise_alarm
+from alarms.raising import AlarmOrder, Resources, raise_alarm
 from messaging_project import database
 from messaging_project.demo import load_demo
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User, Way
@@ -32,14 +32,13 @@ class Command(BaseCommand):
         wait_until_healthy()
         self.stdout.write("\n".join([*lines, ""]))
         if demo is not None and not any(f"GATEWAY_{way.upper()}" in os.environ for way in Way.values):
-            raise_alarm(
+            order = AlarmOrder(
                 organization=demo,
                 message="Demo alarm: smoke in the museum, 2nd floor.",
                 event_name="Demo",
                 resources=Resources(all_users=True),
-                raised_by="make run",
-                now=database.now(),
             )
+            raise_alarm(order=order, raised_by="make run", now=database.now())
 
 
 def first_steps(demo: Organization) -> list[str]:

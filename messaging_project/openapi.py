@@ -1,0 +1,111 @@
+"""The OpenAPI document: what the views do not say themselves, and the pages that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.openapi import AutoSchema
+from drf_spectacular.plumbing import build_bearer_security_scheme_object
+
+from messaging_project.api import read_only
+from messaging_project.errors import MESSAGES
+
+# Written by `make schema`; `make check` says when the views have moved on.
+DOCUMENT = Path(settings.BASE_DIR) / "docs" / "openapi.json"
+
+# What every operation may answer, and what those with a body may.
+COMMON = (400, 401, 429, 500, 503)
+WITH_BODY = (413, 415)
+ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+
+Endpoint = tuple[str, str, str, Callable[..., Any]]
+
+
+class ApiTokenScheme(OpenApiAuthenticationExtension):
+    target_class = "organizations.authentication.ApiTokenAuthentication"
+    name = "API_Token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "API-TOKEN",
+            "description": "Speaks for an organization, in its scope only. Requests about a user as such are 403.",
+        }
+
+
+class PersonalAccessTokenScheme(OpenApiAuthenticationExtension):
+    target_class = "organizations.authentication.PersonalAccessTokenAuthentication"
+    name = "Personal-Access-Token"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {
+            "type": "apiKey",
+            "in": "header",
+            "name": "Personal-Access-Token",
+            "description": "Speaks for the user who owns it, with what they may do in each of their organizations.",
+        }
+
+
+class JWTScheme(OpenApiAuthenticationExtension):
+    target_class = "organizations.authentication.JWTAuthentication"
+    name = "JWT"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return build_bearer_security_scheme_object("Authorization", "Bearer", bearer_format="JWT") | {
+            "description": "Speaks for the user whose login is its `sub`, where the service is set up for it."
+        }
+
+
+class Int64(OpenApiSerializerFieldExtension):
+    """Numbers are 64 bits wide, whatever bounds they have."""
+
+    target_class = "rest_framework.serializers.IntegerField"
+    match_subclasses = True
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
+        schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        return {**schema, "format": "int64"}
+
+
+def without_slash(endpoints: list[Endpoint], **_options: Any) -> list[Endpoint]:
+    """Name every path once: without the slash at its end, which it may also have."""
+    return [(path.rstrip("/"), *rest) for path, *rest in endpoints]  # type: ignore[misc] # a tuple of four
+
+
+def complete(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
+    """Head each operation with its name, and add the errors that every one may answer with to those that it names
+    itself (errors.refusals)."""
+    for path in result["paths"].values():
+        for operation in path.values():
+            operation["summary"] = operation["operationId"]
+            for code in (*COMMON, *(WITH_BODY if "requestBody" in operation else ())):
+                operation["responses"].setdefault(str(code), {"description": MESSAGES[code], "content": ERROR})
+            operation["responses"]["429"]["headers"] = {
+                "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+            }
+            operation["responses"] = dict(sorted(operation["responses"].items()))
+    return result
+
+
+@read_only
+def schema(request: HttpRequest) -> HttpResponse:
+    """The OpenAPI document."""
+    return HttpResponse(DOCUMENT.read_bytes(), content_type="application/json")
+
+
+@read_only
+def docs(request: HttpRequest) -> HttpResponse:
+    """A page that shows the OpenAPI document, with nothing from elsewhere."""
+    page = render(request, "messaging_project/docs.html")
+    page["Content-Security-Policy"] = (
+        "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
+        "script-src 'self'; style-src 'self' 'unsafe-inline'"
+    )
+    return page

@@ -1,0 +1,105 @@
+"""What programs written for the published API send and read works as they are used to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rest_framework.test import APIClient
+
+from organizations.models import Organization, User
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+# A body as such a program sends it: every field it knows, lists without entries as [] or null.
+ALARM: dict[str, Any] = {
+    "alarmTemplateID": 0,
+    "closeEventInHours": 4,
+    "eventName": "B2",
+    "eventID": None,
+    "message": "Fire",
+    "scheduledEndTime": None,
+    "startTime": None,
+    "severityLevel": {"id": 3},
+    "flows": [],
+}
+
+
+@pytest.fixture
+def organization() -> Organization:
+    return factories.OrganizationFactory()
+
+
+@pytest.fixture
+def boss(organization: Organization, as_user: Callable[[User], APIClient]) -> APIClient:
+    return as_user(factories.admin(organization))
+
+
+@pytest.mark.parametrize("empty", [[], None])
+def test_an_alarm_with_all_the_fields_that_they_know_is_raised(
+    organization: Organization, boss: APIClient, empty: Any
+) -> None:
+    user = factories.member(organization)
+    resources = {"allUsers": False, "users": [user.pk], "units": empty, "labels": empty, "scenarios": empty}
+    body = ALARM | {"organizationID": organization.pk, "alarmResources": resources}
+    answer = boss.post("/api/v1/alarm", body, format="json")
+    assert answer.status_code == 201, answer.json()
+    assert [entry["userID"] for entry in answer.json()["feedback"]] == [user.pk]
+
+
+@pytest.mark.parametrize("path", ["/alarm/", "/alarm"])
+def test_closing_takes_the_whole_alarm_back(organization: Organization, boss: APIClient, path: str) -> None:
+    alarm = factories.AlarmFactory(organization=organization)
+    whole = boss.get(f"/api/v1/alarm/{alarm.pk}").json()
+    answer = boss.patch(
+        f"/api/v1/alarm/{alarm.pk}{path.removeprefix('/alarm')}", whole | {"closed": True}, format="json"
+    )
+    assert (answer.status_code, answer.json()) == (200, {"message": "success"})
+    assert boss.get(f"/api/v1/alarm/{alarm.pk}").json()["closed"] is True
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/user",
+        "/organizations",
+        "/users?organization={organization}",
+        "/units?organization={organization}",
+        "/alarms?organization={organization}",
+        "/organization/{organization}/timeout",
+    ],
+)
+@pytest.mark.parametrize("extra", ["all=true", "update_for_user=true", "all=true&update_for_user=true&sort=name&page="])
+def test_parameters_that_mean_nothing_here_change_nothing(
+    organization: Organization, boss: APIClient, path: str, extra: str
+) -> None:
+    path = f"/api/v1{path.format(organization=organization.pk)}"
+    plain = boss.get(path)
+    assert plain.status_code == 200
+    assert boss.get(f"{path}{'&' if '?' in path else '?'}{extra}").json() == plain.json()
+
+
+@pytest.mark.parametrize("number", ["{}", "0{}", "000000{}"])
+def test_numbers_in_queries_are_taken_as_they_come(organization: Organization, boss: APIClient, number: str) -> None:
+    for path in ("/users", "/units", "/alarms"):
+        answer = boss.get(f"/api/v1{path}?organization={number.format(organization.pk)}&limit=&offset=")
+        assert answer.status_code == 200, answer.json()
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", "application/vnd.groupalarm+json", "text/html", ""])
+@pytest.mark.parametrize("path", ["/user", "/user/"])
+def test_whatever_is_accepted_is_answered_in_json(boss: APIClient, path: str, accept: str) -> None:
+    answer = boss.get(f"/api/v1{path}", headers={"Accept": accept})
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+
+
+def test_feedback_of_a_program_with_every_id_given(organization: Organization, as_organization: Any) -> None:
+    user = factories.member(organization)
+    alarm = factories.AlarmFactory(organization=organization)
+    factories.AlarmMessageFactory(alarm=alarm, user=user)
+    client = as_organization(organization)
+    for ids in ({"alarmID": alarm.pk}, {"alarmID": 0, "organizationID": organization.pk}):
+        body = {"response": True, "userID": user.pk, "token": "x", **ids}
+        assert client.post("/api/v1/messaging/feedback/", body, format="json").json() == {"success": True}

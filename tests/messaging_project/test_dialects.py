@@ -1,0 +1,144 @@
+"""Two dialects of errors from one place: the inbox's under `/api/v1/msg`, the API's everywhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import re_path
+from rest_framework.exceptions import (
+    MethodNotAllowed,
+    NotAuthenticated,
+    NotFound,
+    ParseError,
+    PermissionDenied,
+    Throttled,
+    UnsupportedMediaType,
+    ValidationError,
+)
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from messaging_project import errors
+from organizations.authentication import ApiTokenAuthentication
+
+ERRORS: dict[str, tuple[Exception, int, str, str]] = {
+    "a field": (ValidationError({"users": [{"id": ["Must be a number."]}]}), 400, "INVALIDDATA", "users[0].id"),
+    "no JSON": (ParseError("body: no valid JSON."), 400, "INVALIDDATA", "body"),
+    "suspicious": (SuspiciousOperation("too many fields"), 400, "INVALIDDATA", ""),
+    "nobody": (NotAuthenticated(), 401, "AUTHREQUIRED", ""),
+    "forbidden": (PermissionDenied("userID: not yours."), 403, "PERMISSION", "userID"),
+    "not there": (NotFound("alarmID: there is no alarm 1."), 404, "NOTFOUND", "alarmID"),
+    "method": (MethodNotAllowed("PUT"), 405, "INVALIDDATA", ""),
+    "conflict": (errors.Conflict("alarmID: is closed."), 409, "INVALIDDATA", "alarmID"),
+    "too large": (RequestDataTooBig("secret"), 413, "INVALIDDATA", ""),
+    "media type": (UnsupportedMediaType("text/plain"), 415, "INVALIDDATA", ""),
+    "too many": (Throttled(wait=6.5), 429, "FAILURE", ""),
+    "unforeseen": (RuntimeError("secret"), 500, "FAILURE", ""),
+    "database away": (OperationalError("secret"), 503, "MAINTENANCEMODE", ""),
+    "database gone": (InterfaceError("secret"), 503, "MAINTENANCEMODE", ""),
+    "keys away": (errors.KeysAway(), 503, "MAINTENANCEMODE", ""),
+}
+INBOX_PATHS = ("/api/v1/msg", "/api/v1/msg/list")
+OTHER_PATHS = ("/api/v1/alarm", "/api/v1/messages", "/api/v1/msgs/list", "/health")
+
+
+class Failing(APIView):
+    authentication_classes = (ApiTokenAuthentication,)
+    permission_classes = ()
+
+    def get(self, request: Request, error: str) -> None:
+        raise ERRORS[error.replace("_", " ")][0]
+
+
+def failing_page(request: HttpRequest, error: str) -> HttpResponse:
+    raise ERRORS[error.replace("_", " ")][0]
+
+
+urlpatterns = [re_path(r"^page/.*/(?P<error>\w+)$", failing_page), re_path(r"^.*/(?P<error>\w+)$", Failing.as_view())]
+handler400, handler403, handler404, handler500 = (
+    f"messaging_project.errors.{name}" for name in ("bad_request", "permission_denied", "not_found", "server_error")
+)
+
+
+@pytest.fixture
+def ask() -> Any:
+    return Client(raise_request_exception=False).get
+
+
+def assert_inbox(answer: Any, status: int, code: str, field: str) -> None:
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
+    body = answer.json()
+    assert body.keys() == {"messages", "responseInfo"}
+    assert body["messages"] == []
+    assert body["responseInfo"].keys() == {"responseCode", "responseMessage", "property"}
+    assert (body["responseInfo"]["responseCode"], body["responseInfo"]["property"]) == (code, field)
+    assert body["responseInfo"]["responseMessage"]
+    assert "secret" not in answer.content.decode()
+
+
+def assert_api(answer: Any, status: int) -> None:
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
+    body = answer.json()
+    assert body.keys() == {"success", "message", "error"}
+    assert body["success"] is False
+    assert body["message"] == errors.MESSAGES[status]
+    assert body["error"]
+    assert "secret" not in answer.content.decode()
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("name", list(ERRORS))
+def test_every_error_of_a_view_speaks_the_dialect_of_its_path(ask: Any, name: str) -> None:
+    _error, status, code, field = ERRORS[name]
+    for path in INBOX_PATHS:
+        assert_inbox(ask(f"{path}/{name.replace(' ', '_')}"), status, code, field)
+    for path in OTHER_PATHS:
+        assert_api(ask(f"{path}/{name.replace(' ', '_')}"), status)
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("path", [f"{INBOX_PATHS[0]}/too_many", f"{OTHER_PATHS[0]}/too_many"])
+def test_too_many_requests_say_when_to_come_again(ask: Any, path: str) -> None:
+    assert ask(path)["Retry-After"] == "7"
+
+
+@pytest.mark.urls(__name__)
+@pytest.mark.parametrize("name", ["suspicious", "too_large", "unforeseen", "database_away", "database_gone"])
+def test_what_a_page_outside_the_api_raises_is_json_too(ask: Any, name: str) -> None:
+    status = {"suspicious": 400, "too_large": 400, "unforeseen": 500}.get(name, 503)
+    answer = ask(f"/page/x/{name}")
+    assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
+    assert answer.json()["message"] == errors.MESSAGES[status]
+    assert "secret" not in answer.content.decode() or status == 400
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_a_path_that_there_is_not_speaks_the_dialect_it_would_have(method: str) -> None:
+    client = Client()
+    assert_inbox(client.generic(method, "/api/v1/msg/nothing/at/all"), 404, "NOTFOUND", "path")
+    assert_api(client.generic(method, "/api/v1/nothing"), 404)
+
+
+def test_a_form_without_its_cookie_is_refused_in_json() -> None:
+    assert_api(Client(enforce_csrf_checks=True).post("/admin/login/", {}), 403)
+    assert_api(Client(enforce_csrf_checks=True).post("/"), 403)
+
+
+def test_an_unknown_host_is_refused_in_the_dialect_of_the_path() -> None:
+    client = Client(headers={"Host": "evil.example"})
+    assert_inbox(client.get("/api/v1/msg/list"), 400, "INVALIDDATA", "")
+    assert_api(client.get("/api/v1/user"), 400)
+
+
+def test_the_field_of_an_error_is_the_property_of_the_inboxs_answer() -> None:
+    body = errors.body(404, "alarmID: there is no alarm 7.", path="/api/v1/msg/7")
+    assert body["responseInfo"] == {
+        "responseCode": "NOTFOUND",
+        "responseMessage": "There is no such thing. alarmID: there is no alarm 7.",
+        "property": "alarmID",
+    }
