@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
+import logging
 import os
+import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from django.core.wsgi import get_wsgi_application
+from gunicorn import util
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "messaging_project.settings")
 
 django_application = get_wsgi_application()
+
+from messaging_project.errors import body  # noqa: E402 - needs the settings that get_wsgi_application() sets up
 
 # One byte more than Django takes (DATA_UPLOAD_MAX_MEMORY_SIZE), so that it sees what is too large.
 LONGEST_BODY = 1024 * 1024 + 1
@@ -26,3 +32,26 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
         body = environ["wsgi.input"].read(LONGEST_BODY)
         environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
     return django_application(environ, start_response)
+
+
+def write_error(client: socket.socket, status: int, reason: str, details: str) -> None:
+    """Answer what is no valid HTTP, of which nothing reaches Django, in JSON too (gunicorn's own answer is HTML).
+
+    What a broken line or header holds is not repeated: it may be a token.
+    """
+    error = details if status in {414, 431} else "HTTP: the request line, a header or a chunk is not valid."
+    content = json.dumps(body(status, error, path="")).encode()
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
+    util.write_nonblock(client, head.encode("latin1") + content)
+
+
+def is_event(record: logging.LogRecord) -> bool:
+    """Whether a log record is an event of the service, not a client's mistake (told there with all that it holds)."""
+    return not record.getMessage().startswith("Invalid request from ip=")
+
+
+util.write_error = write_error
+logging.getLogger("gunicorn.error").addFilter(is_event)

@@ -73,7 +73,7 @@ class Processes:
             "worker": ["manage.py", "run_worker"],
             "web": [
                 *("-m", "gunicorn", "messaging_project.wsgi", "--bind", f"127.0.0.1:{self.port}"),
-                *("--worker-class", "gthread", "--threads", "8", "--log-level", "warning"),
+                *("--worker-class", "gthread", "--threads", "8", "--no-control-socket", "--log-level", "warning"),
             ],
         }
         for name in names:

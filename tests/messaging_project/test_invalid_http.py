@@ -1,0 +1,58 @@
+"""What is no valid HTTP never reaches Django: it is answered in JSON all the same, and not logged, as it may hold a
+token."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Processes, service, until
+
+TOKEN = "ga_org_0123456789"
+
+BROKEN = {
+    "an address that is too long": (b"GET /" + b"x" * 5000 + b" HTTP/1.1", b"", 414),
+    "an address of the inbox that is too long": (b"GET /api/v1/msg/" + b"x" * 5000 + b" HTTP/1.1", b"", 414),
+    "a header without a colon": (b"GET / HTTP/1.1", b"API-TOKEN " + TOKEN.encode(), 400),
+    "a header with a null byte": (b"GET / HTTP/1.1", b"API-TOKEN: " + TOKEN.encode() + b"\x00", 400),
+    "too many headers": (b"GET / HTTP/1.1", b"\r\n".join(b"X%d: a" % number for number in range(200)), 431),
+    "a header that is too long": (b"GET / HTTP/1.1", b"API-TOKEN: " + TOKEN.encode() * 1000, 431),
+    "a request line that is none": (TOKEN.encode(), b"", 400),
+    "another version of HTTP": (b"GET / HTTP/9.9", b"", 400),
+    "a length that is no number": (b"POST /api/v1/alarm HTTP/1.1", b"Content-Length: abc", 400),
+    "two lengths": (b"POST /api/v1/alarm HTTP/1.1", b"Content-Length: 1\r\nContent-Length: 2", 400),
+    "a broken chunk": (b"POST /api/v1/alarm HTTP/1.1", b"Transfer-Encoding: chunked\r\n\r\nzz", 400),
+}
+
+
+@pytest.fixture
+def web(transactional_db: None, tmp_path: Path) -> Iterator[Processes]:
+    with service(tmp_path) as processes:
+        processes.start("web")
+        until(processes.alive)
+        yield processes
+
+
+def ask(port: int, line: bytes, header: bytes) -> tuple[http.client.HTTPResponse, bytes]:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"\r\n".join([line, b"Host: localhost", header, b"", b""]))
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        return answer, answer.read()
+
+
+def test_what_is_no_valid_http_is_answered_in_json_and_nothing_of_it_is_logged(web: Processes) -> None:
+    for name, (line, header, status) in BROKEN.items():
+        answer, content = ask(web.port, line, header)
+        assert (answer.status, answer.getheader("Content-Type")) == (status, "application/json"), name
+        error = json.loads(content)
+        assert error["success"] is False
+        assert error["error"]
+        assert TOKEN not in content.decode()
+    assert TOKEN not in web.log("web")
+    assert web.alive()
