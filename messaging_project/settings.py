@@ -22,6 +22,11 @@ def _integer(name: str, default: int) -> int:
         raise ImproperlyConfigured(f"{name}: must be a whole number") from None
 
 
+def _secret(name: str) -> str:
+    """Return a variable as it stands: of a value that begins with `$`, `env` makes the name of another variable."""
+    return os.environ.get(name, "")
+
+
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).expanduser().absolute()
 PORT = _integer("PORT", 8000)
 BIND = env.str("BIND", default=f"127.0.0.1:{PORT}")
@@ -62,8 +67,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 def _secret_key() -> str:
     """Return SECRET_KEY, or the one kept in DATA_DIR/secret_key, made (0600) when it is first asked for."""
-    key: str = env.str("SECRET_KEY", default="")
-    if key:
+    if key := _secret("SECRET_KEY"):
         return key
     if not EMBEDDED_DATABASE:
         raise ImproperlyConfigured("SECRET_KEY is required where DATABASE_URL is set: every machine needs the same one")
@@ -209,8 +213,7 @@ SPECTACULAR_SETTINGS = {
 
 # JWT: the issuer of the tokens of `Authorization: Bearer` (contract 1); where none of these is set, there are none.
 
-# As it stands: of a value that begins with `$`, `env` makes the name of another variable.
-JWT_KEY = os.environ.get("JWT_KEY", "")
+JWT_KEY = _secret("JWT_KEY")
 if JWT_KEY.startswith("-----BEGIN"):
     JWT_KEY = JWT_KEY.replace("\\n", "\n")
 JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
@@ -237,7 +240,7 @@ GATEWAYS = {
     way: env.str(f"GATEWAY_{way.upper()}", default=env.str("GATEWAY_DEFAULT", default="")).split()
     for way in ("app", "pager", "sms", "call", "email")
 }
-GATEWAY_SECRET = env.str("GATEWAY_SECRET", default="")
+GATEWAY_SECRET = _secret("GATEWAY_SECRET")
 GATEWAY_TIMEOUT = 10  # seconds
 
 # E-mail
