@@ -39,5 +39,6 @@ check: install-dev
 	$(SPECTACULAR) --file .venv/openapi.json
 	@diff docs/openapi.json .venv/openapi.json || { echo "docs/openapi.json is out of date: run make schema" >&2; exit 1; }
 
+# More processes than cores: many tests wait for other processes.
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile

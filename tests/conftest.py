@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.db import connection
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from rest_framework.test import APIClient
@@ -22,6 +23,22 @@ def django_db_modify_db_settings(postgres: None) -> None:
 def gateways(settings: Any) -> None:
     """Every way is available unless a test says otherwise; nothing leaves, as no sender runs."""
     settings.GATEWAYS = {way: ["log:"] for way in django_settings.GATEWAYS}
+
+
+@pytest.fixture(autouse=True)
+def empty_queue(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Nobody finds the jobs of a test before: what is committed is flushed, but not the tables of the queue."""
+    marker = request.node.get_closest_marker("django_db")
+    commits = "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction"))
+    if commits:
+        request.getfixturevalue("transactional_db")
+    yield
+    if commits:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "TRUNCATE procrastinate_jobs, procrastinate_events, procrastinate_workers,"
+                " procrastinate_periodic_defers RESTART IDENTITY CASCADE"
+            )
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ A plugin named in pyproject.toml, as the settings are read before any conftest.p
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -21,6 +22,7 @@ import pytest
 EMBEDDED = not os.environ.get("DATABASE_URL")
 if EMBEDDED:
     os.environ["DATA_DIR"] = tempfile.mkdtemp(prefix="messaging-tests-")
+    atexit.register(shutil.rmtree, os.environ["DATA_DIR"], ignore_errors=True)
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "0123456789abcdef" * 4)
 # A file .env beside manage.py, or what the developer has exported, is not what is tested.
 for name in list(os.environ):
@@ -51,7 +53,6 @@ def postgres() -> Iterator[None]:
     finally:
         server.send_signal(signal.SIGINT)
         server.wait(timeout=30)
-        shutil.rmtree(data_dir)
 
 
 def wait_until_it_answers(server: subprocess.Popen[bytes], log_path: Path) -> None:

@@ -138,12 +138,7 @@ class Processes:
 
 @contextmanager
 def service(folder: Path, **environment: str) -> Iterator[Processes]:
-    """Processes of the service on a queue without old jobs."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "TRUNCATE procrastinate_jobs, procrastinate_events, procrastinate_workers, procrastinate_periodic_defers"
-            " RESTART IDENTITY CASCADE"
-        )
+    """Processes of the service, which are ended."""
     processes = Processes(folder, **environment)
     try:
         yield processes
