@@ -151,7 +151,8 @@ def start_alarm(*, alarm_id: int, now: datetime) -> None:
         alarm = alarms.filter(pk=alarm_id).first()
         if alarm is None:
             return
-        if not alarm.organization.is_active or alarm.until(now) < now:
+        is_over = alarm.scheduled_end_at is not None and alarm.scheduled_end_at <= now
+        if is_over or not alarm.organization.is_active:
             close_alarm(alarm_id=alarm_id, now=now)
             return
         resources = Resources(**(alarm.pending_resources or {}))
