@@ -41,7 +41,7 @@ class OrganizationEscalationConfigurationSerializer(EscalationConfigurationSeria
         child=EscalationSerializer(),
         min_length=1,
         max_length=MAX_ENTRIES,
-        error_messages={"empty": "May not be empty; DELETE removes the configuration."},
+        error_messages={"min_length": "May not be empty; DELETE removes the configuration."},
         help_text="configured escalations",
     )
     organizationID = IdField(

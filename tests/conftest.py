@@ -15,8 +15,8 @@ from organizations.models import ApiToken, Organization, PersonalAccessToken, Us
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(postgres: None) -> None:
-    """The test database is made where the `postgres` fixture has started a server."""
+def django_db_modify_db_settings(postgres: None, django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """The test database, one for each process of the run, is made where `postgres` has started a server."""
 
 
 @pytest.fixture(autouse=True)
