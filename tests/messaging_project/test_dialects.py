@@ -10,6 +10,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import re_path
+from psycopg.errors import LockNotAvailable
 from rest_framework.exceptions import (
     MethodNotAllowed,
     NotAuthenticated,
@@ -26,6 +27,9 @@ from rest_framework.views import APIView
 from messaging_project import errors
 from organizations.authentication import ApiTokenAuthentication
 
+LOCKED = OperationalError("secret")
+LOCKED.__cause__ = LockNotAvailable("secret")
+
 ERRORS: dict[str, tuple[Exception, int, str, str]] = {
     "a field": (ValidationError({"users": [{"id": ["Must be a number."]}]}), 400, "INVALIDDATA", "users[0].id"),
     "no JSON": (ParseError("body: no valid JSON."), 400, "INVALIDDATA", "body"),
@@ -40,6 +44,7 @@ ERRORS: dict[str, tuple[Exception, int, str, str]] = {
     "too many": (Throttled(wait=6.5), 429, "FAILURE", ""),
     "unforeseen": (RuntimeError("secret"), 500, "FAILURE", ""),
     "database away": (OperationalError("secret"), 503, "MAINTENANCEMODE", ""),
+    "locked": (LOCKED, 503, "MAINTENANCEMODE", ""),
     "database gone": (InterfaceError("secret"), 503, "MAINTENANCEMODE", ""),
     "keys away": (errors.KeysAway(), 503, "MAINTENANCEMODE", ""),
 }
@@ -105,6 +110,12 @@ def test_every_error_of_a_view_speaks_the_dialect_of_its_path(ask: Any, name: st
 @pytest.mark.parametrize("path", [f"{INBOX_PATHS[0]}/too_many", f"{OTHER_PATHS[0]}/too_many"])
 def test_too_many_requests_say_when_to_come_again(ask: Any, path: str) -> None:
     assert ask(path)["Retry-After"] == "7"
+
+
+@pytest.mark.urls(__name__)
+def test_who_waited_too_long_for_a_lock_is_not_told_that_the_database_is_away(ask: Any) -> None:
+    assert "ask again" in ask("/api/v1/alarm/locked").json()["error"]
+    assert "cannot be reached" in ask("/api/v1/alarm/database_away").json()["error"]
 
 
 @pytest.mark.urls(__name__)
