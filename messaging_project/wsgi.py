@@ -31,7 +31,12 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
     if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
         body = environ["wsgi.input"].read(LONGEST_BODY)
         environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-    return django_application(environ, start_response)
+    answer = django_application(environ, start_response)
+    if environ["REQUEST_METHOD"] != "HEAD":
+        return answer
+    # It has the headers of a GET, but no body: gunicorn warns of one each time.
+    answer.close()
+    return []
 
 
 def write_error(client: socket.socket, status: int, reason: str, details: str) -> None:

@@ -56,3 +56,18 @@ def test_what_is_no_valid_http_is_answered_in_json_and_nothing_of_it_is_logged(w
         assert TOKEN not in content.decode()
     assert TOKEN not in web.log("web")
     assert web.alive()
+
+
+def test_a_head_has_the_headers_of_a_get_and_no_body_and_warns_of_nothing(web: Processes) -> None:
+    for path in ("/health/live", "/api/v1/user", "/api/docs", "/static/messaging_project/docs.js"):
+        answers = []
+        for method in ("GET", "HEAD"):
+            server = http.client.HTTPConnection("127.0.0.1", web.port, timeout=30)
+            server.request(method, path)
+            answer = server.getresponse()
+            answers.append((answer.status, answer.getheader("Content-Length"), answer.getheader("Content-Type")))
+            content = answer.read()
+            server.close()
+        assert answers[0] == answers[1], path
+        assert content == b""
+    assert "WARNING" not in web.log("web")
