@@ -20,6 +20,7 @@ from messaging_project import database
 from organizations.models import Membership, Organization, User
 from tests.dialect import refused
 from tests.factories import MembershipFactory, OrganizationFactory, admin, member
+from tests.organizations.test_jwt import token_of, trust
 
 pytestmark = pytest.mark.django_db
 
@@ -173,6 +174,13 @@ def test_two_tokens_of_one_principal_are_one(brigade: Organization, as_user: AsU
     own = raised(as_user(boss), body(brigade))
     assert repeated(as_organization(brigade), body(brigade)) == first
     assert repeated(as_user(boss), body(brigade)) == own
+
+
+def test_a_user_is_one_whether_a_token_or_a_jwt_says_so(brigade: Organization, as_user: AsUser, settings: Any) -> None:
+    trust(settings, "HS256")
+    boss = admin(brigade)
+    by_jwt = APIClient(headers={"Authorization": f"Bearer {token_of(boss, 'HS256')}"})
+    assert raised(as_user(boss), body(brigade)) == repeated(by_jwt, body(brigade))
 
 
 # How long it is kept

@@ -1,0 +1,191 @@
+"""Ids (contract 2), at every place where there is one: in bodies, in paths and in queries."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+from django.db import models
+from rest_framework.test import APIClient
+
+from alarms.models import Alarm, AlarmMessage, Feedback
+from escalations.models import Escalation, ResponseTimeout
+from messaging_project.openapi import DOCUMENT
+from organizations.models import User
+from tests import factories
+from tests.dialect import refused
+from tests.messaging_project.test_status_codes import filled, operation
+
+pytestmark = pytest.mark.django_db
+
+LARGEST = 2**63 - 1
+
+# As they stand in a body, and in a path or query.
+MALFORMED = {
+    "a string": ('"7"', "seven"),
+    "an empty string": ('""', "%20"),
+    "a float": ("7.0", "7.0"),
+    "a float without a point": ("7e0", "7e0"),
+    "an endless float": ("1e400", "1e400"),
+    "true": ("true", "true"),
+    "false": ("false", "false"),
+    "negative": ("-7", "-7"),
+    "one too large": ("9223372036854775808", "9223372036854775808"),
+    "of 400 digits": ("9" * 400, "9" * 400),
+    "a list": ("[7]", "[7]"),
+    "an object": ('{"id": 7}', "null"),
+}
+
+
+class Place(NamedTuple):
+    """A request with `HERE` where the id stands, what the API calls it, and what comes for one that nothing has."""
+
+    request: str
+    names: str
+    unknown: int
+    body: dict[str, Any] | None = None
+
+
+ENTRIES = {"escalations": [{"wayofalarm": "sms", "delay": 1}]}
+ALARM = {"organizationID": "ORG", "message": "Fire"}
+SET, SET_ALL = "POST /escalation", "POST /escalation/organization"
+RAISE, PREVIEW, FEEDBACK = "POST /alarm", "POST /alarm/preview", "POST /messaging/feedback"
+
+BODIES = [
+    Place(SET, "organizationID", 404, ENTRIES | {"organizationID": "HERE", "userID": "MEMBER"}),
+    Place(SET, "userID", 404, ENTRIES | {"organizationID": "ORG", "userID": "HERE"}),
+    Place(SET_ALL, "organizationID", 404, ENTRIES | {"organizationID": "HERE"}),
+    # It does not apply.
+    Place(SET_ALL, "userID", 200, ENTRIES | {"organizationID": "ORG", "userID": "HERE"}),
+    *(
+        Place(request, name, status, ALARM | fields)
+        for request in (RAISE, PREVIEW)
+        for name, status, fields in (
+            ("organizationID", 404, {"organizationID": "HERE", "alarmResources": {"allUsers": True}}),
+            ("alarmResources.users", 400, {"alarmResources": {"allUsers": True, "users": ["MEMBER", "HERE"]}}),
+            ("alarmResources.units", 400, {"alarmResources": {"allUsers": True, "units": ["UNIT", "HERE"]}}),
+        )
+    ),
+    Place(FEEDBACK, "alarmID", 404, {"alarmID": "HERE", "userID": "BOSS", "response": True}),
+    Place(FEEDBACK, "organizationID", 404, {"organizationID": "HERE", "userID": "BOSS", "response": True}),
+    Place(FEEDBACK, "userID", 403, {"alarmID": "NOTICE", "userID": "HERE", "response": True}),
+]
+PATHS = [
+    Place("GET /escalation/HERE?organization_id=ORG", "userID", 404),
+    Place("GET /escalation/organization/HERE", "organizationID", 404),
+    Place("DELETE /escalation/organization/HERE", "organizationID", 404),
+    Place("GET /organization/HERE/timeout", "organizationID", 404),
+    Place("PUT /organization/HERE/timeout", "organizationID", 404, {"timeout": 60}),
+    Place("POST /organization/HERE/timeout", "organizationID", 404, {"timeout": 60}),
+    Place("GET /alarm/HERE", "alarmID", 404),
+    Place("PATCH /alarm/HERE", "alarmID", 404, {}),
+    Place("GET /messagestatus/HERE?organization_id=ORG&user_id=BOSS", "alarm_id", 404),
+]
+QUERIES = [
+    Place("GET /escalation/MEMBER?organization_id=HERE", "organization_id", 404),
+    Place("GET /messagestatus/NOTICE?organization_id=HERE&user_id=BOSS", "organization_id", 404),
+    Place("GET /messagestatus/NOTICE?organization_id=ORG&user_id=HERE", "user_id", 404),
+    *(Place(f"GET /{path}?organization=HERE", "organization", 404) for path in ("users", "units", "alarms")),
+]
+PLACES = BODIES + PATHS + QUERIES
+each_place = pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{place.names} of {place.request}")
+
+
+class World:
+    """An organization with an alarm of which its boss, who asks, was notified, and with a member."""
+
+    def __init__(self, as_user: Callable[[User], APIClient]) -> None:
+        organization = factories.OrganizationFactory()
+        factories.escalation(organization, ("pager", 0))
+        self.boss = factories.admin(organization)
+        notice = factories.AlarmFactory(organization=organization)
+        factories.AlarmMessageFactory(alarm=notice, user=self.boss)
+        self.ids = {
+            "ORG": organization.pk,
+            "BOSS": self.boss.pk,
+            "MEMBER": factories.member(organization).pk,
+            "UNIT": factories.GroupFactory(organization=organization).pk,
+            "NOTICE": notice.pk,
+        }
+        self.client = as_user(self.boss)
+
+    def ask(self, place: Place, in_body: str, elsewhere: str = "") -> Any:
+        """Ask with a text where the place has `HERE`."""
+        method, _space, path = filled(place.request, self.ids).replace("HERE", elsewhere or in_body).partition(" ")
+        body = "" if place.body is None else filled(json.dumps(place.body), self.ids).replace('"HERE"', in_body)
+        return self.client.generic(method, f"/api/v1{path}", body, "application/json")
+
+
+def state() -> list[object]:
+    """What a request that is refused must leave as it is."""
+    tables: tuple[type[models.Model], ...] = (Alarm, AlarmMessage, Feedback, Escalation, ResponseTimeout)
+    return [list(table._default_manager.order_by("pk").values()) for table in tables]
+
+
+@pytest.fixture
+def world(as_user: Callable[[User], APIClient]) -> World:
+    return World(as_user)
+
+
+@each_place
+def test_what_is_no_id_is_400_names_the_field_and_changes_nothing(world: World, place: Place) -> None:
+    before = state()
+    for kind, texts in MALFORMED.items():
+        assert refused(world.ask(place, *texts), 400, place.names), kind
+    assert state() == before
+
+
+def test_the_largest_id_is_one(world: World) -> None:
+    for place in PLACES:
+        answer = world.ask(place, str(LARGEST))
+        assert answer.status_code == place.unknown, (place, answer.content)
+
+
+def test_every_id_of_the_document_is_among_the_places() -> None:
+    document = json.loads(DOCUMENT.read_text())
+    found = set()
+    for path, methods in document["paths"].items():
+        for method, described in methods.items():
+            name = operation(f"{method.upper()} {path}")
+            found |= {
+                (name, parameter["name"])
+                for parameter in described.get("parameters", ())
+                if parameter["schema"].get("format") == "int64" and parameter["name"] != "offset"
+            }
+            if "requestBody" in described:
+                reference = described["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+                fields = document["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
+                found |= {(name, field) for field in fields if field.endswith("ID")}
+    assert {(operation(place.request), place.names) for place in PLACES if "." not in place.names} == found
+
+
+# Optional ids: the request, the body with `HERE` where the id stands, its name, and what comes.
+OPTIONAL = [
+    Place(SET, "organizationID", 200, ENTRIES | {"organizationID": "HERE", "userID": "BOSS"}),
+    Place(SET, "organizationID", 403, ENTRIES | {"organizationID": "HERE", "userID": "MEMBER"}),
+    Place(SET, "userID", 200, ENTRIES | {"organizationID": "ORG", "userID": "HERE"}),
+    Place(SET_ALL, "userID", 200, ENTRIES | {"organizationID": "ORG", "userID": "HERE"}),
+    Place(FEEDBACK, "organizationID", 200, {"alarmID": "NOTICE", "organizationID": "HERE", "userID": "BOSS"}),
+    Place(FEEDBACK, "alarmID", 200, {"alarmID": "HERE", "organizationID": "ORG", "userID": "BOSS"}),
+    Place(FEEDBACK, "alarmID", 400, {"alarmID": "HERE", "organizationID": 0, "userID": "BOSS"}),
+]
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["0", "absent"])
+@pytest.mark.parametrize("place", OPTIONAL, ids=lambda place: f"{place.names} of {place.request}, {place.unknown}")
+def test_0_and_absent_mean_that_an_id_is_not_given(world: World, place: Place, given: bool) -> None:
+    body = {"response": False} | {name: value for name, value in (place.body or {}).items() if given or value != "HERE"}
+    answer = world.ask(place._replace(body=body), "0")
+    assert answer.status_code == place.unknown, answer.content
+    if place.request == SET and answer.status_code == 200:
+        assert Escalation.objects.filter(configuration__user=world.boss, wayofalarm="sms").exists()
+    assert list(Feedback.objects.values_list("response", flat=True)) == [False] * (answer.json() == {"success": True})
+
+
+@pytest.mark.parametrize("query", ["?organization_id=0", "?organization_id=", ""])
+def test_in_a_query_too(world: World, query: str) -> None:
+    for whose, status in (("BOSS", 200), ("MEMBER", 403)):
+        answer = world.ask(Place(f"GET /escalation/{whose}{query}", "", status), "")
+        assert answer.status_code == status, answer.content
