@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
 from alarms import gateways
-from escalations.models import MAX_DELAY
+from escalations.models import MAX_DELAY, MAX_ENTRIES, MAX_TIMEOUT, MIN_TIMEOUT
 from organizations.models import Way
 
 
@@ -26,12 +26,21 @@ def check_gateways(**_options: Any) -> list[CheckMessage]:
 
 @register
 def check_default_escalation(**_options: Any) -> list[CheckMessage]:
-    return [
-        Error(
-            f"DEFAULT_ESCALATION: {way}:{delay} is no way of alarm with 0 to {MAX_DELAY} seconds",
-            hint="For example app:0,pager:0,email:0,sms:60,call:60",
-            id="alarms.E002",
-        )
+    wrong = [
+        f"{way}:{delay} is no way of alarm with 0 to {MAX_DELAY} seconds"
         for way, delay in settings.DEFAULT_ESCALATION
         if way not in Way.values or not 0 <= delay <= MAX_DELAY
     ]
+    if not 1 <= len(settings.DEFAULT_ESCALATION) <= MAX_ENTRIES:
+        wrong.append(f"must have 1 to {MAX_ENTRIES} entries")
+    hint = "For example app:0,pager:0,email:0,sms:60,call:60"
+    return [Error(f"DEFAULT_ESCALATION: {text}", hint=hint, id="alarms.E002") for text in wrong]
+
+
+@register
+def check_default_response_timeout(**_options: Any) -> list[CheckMessage]:
+    seconds = settings.DEFAULT_RESPONSE_TIMEOUT
+    if MIN_TIMEOUT <= seconds <= MAX_TIMEOUT:
+        return []
+    text = f"DEFAULT_RESPONSE_TIMEOUT: {seconds} is not from {MIN_TIMEOUT} to {MAX_TIMEOUT} seconds"
+    return [Error(text, id="alarms.E003")]
