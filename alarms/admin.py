@@ -98,9 +98,7 @@ class AlarmAdmin(ReadOnly, ModelAdmin[Alarm]):
     @admin.display
     def status(self, alarm: Alarm) -> str:
         if alarm.pending_resources is not None:
-            if alarm.closed_at is None:
-                return "scheduled"
-            return "cancelled" if alarm.closed_at < alarm.starts_at else "missed"
+            return "missed" if alarm.is_missed else "cancelled" if alarm.closed_at else "scheduled"
         if alarm.closed_at is not None:
             return "closed"
         return "open" if self._count(alarm, "answerable") else "time over"

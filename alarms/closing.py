@@ -25,8 +25,7 @@ def close_alarm(*, alarm_id: int, now: datetime) -> None:
         ids = list(recipients.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
         AlarmMessage.objects.filter(pk__in=ids).update(escalating=False)
         DeviceMessage.objects.filter(alarm_message__in=ids).cancel(reason="closed", now=now)
-        missed = Alarm.objects.filter(pk=alarm_id).missed().exists()
-    if missed:
+    if Alarm.objects.get(pk=alarm_id).is_missed:
         logger.error("alarm never raised, though its start has passed: alarm=%d", alarm_id)
     else:
         logger.info("alarm closed: alarm=%d", alarm_id)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.postgres.functions import RandomUUID
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from organizations.models import Device, Organization, User, Way
@@ -20,10 +20,6 @@ class AlarmQuerySet(models.QuerySet["Alarm"]):
     def scheduled(self) -> AlarmQuerySet:
         """Alarms whose time has not come; nobody was alarmed."""
         return self.filter(pending_resources__isnull=False, closed_at=None)
-
-    def missed(self) -> AlarmQuerySet:
-        """Alarms that were closed after their start without having been raised."""
-        return self.filter(pending_resources__isnull=False, closed_at__gte=F("starts_at"))
 
 
 class Alarm(models.Model):
@@ -66,6 +62,11 @@ class Alarm(models.Model):
     @property
     def timeout(self) -> timedelta:
         return timedelta(seconds=self.response_timeout)
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether it was closed after its start without having been raised."""
+        return self.pending_resources is not None and self.closed_at is not None and self.closed_at >= self.starts_at
 
     def until(self, deadline: datetime) -> datetime:
         """Return the end of a recipient's time: their deadline, unless the alarm closes itself before it."""

@@ -128,16 +128,16 @@ def raise_alarm(
             pending_resources=vars(order.resources) if later else None,
             **fixed(order.organization),
         )
-        reached = bool(recipient_ids(order)) if later else begin(alarm, order.resources, now=now)
-        if not reached:
+        recipients = len(recipient_ids(order)) if later else begin(alarm, order.resources, now=now)
+        if not recipients:
             raise ValidationError(NO_RECIPIENT)
         if later:
             tasks.start.configure(schedule_at=start).defer(alarm_id=alarm.pk)
-            logger.info("alarm scheduled: alarm=%d organization=%d", alarm.pk, alarm.organization_id)
         if order.scheduled_end_at is not None:
             tasks.close.configure(schedule_at=order.scheduled_end_at).defer(alarm_id=alarm.pk)
         if repeatable is not None:
             keep(repeatable, alarm)
+    tell(alarm, recipients)
     return alarm, True
 
 
@@ -160,8 +160,20 @@ def start_alarm(*, alarm_id: int, now: datetime) -> None:
         for field, value in fixed(alarm.organization).items():
             setattr(alarm, field, value)
         alarm.save(update_fields=["pending_resources", "response_timeout", "organization_escalation"])
-        if not begin(alarm, resources, now=now):
-            logger.error("alarm raised for nobody, no active recipient is left: alarm=%d", alarm_id)
+        recipients = begin(alarm, resources, now=now)
+    tell(alarm, recipients)
+
+
+def tell(alarm: Alarm, recipients: int) -> None:
+    """Log what has become of an alarm, once it is committed."""
+    logger.log(
+        logging.INFO if recipients else logging.ERROR,
+        "alarm %s: alarm=%d organization=%d recipients=%d",
+        "raised" if alarm.pending_resources is None else "scheduled",
+        alarm.pk,
+        alarm.organization_id,
+        recipients,
+    )
 
 
 def fixed(organization: Organization) -> dict[str, int | bool]:
@@ -180,9 +192,7 @@ def begin(alarm: Alarm, resources: Resources, *, now: datetime) -> int:
     ]
     if jobs:
         tasks.plan.batch_defer(*jobs)
-    recipients = sum(count for _first, _last, count in chunks)
-    logger.info("alarm raised: alarm=%d organization=%d recipients=%d", alarm.pk, alarm.organization_id, recipients)
-    return recipients
+    return sum(count for _first, _last, count in chunks)
 
 
 def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> list[tuple[int, int, int]]:

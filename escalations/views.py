@@ -103,11 +103,7 @@ class UserEscalationViewSet(ViewSet):
         operation_id="GetUserEscalation",
         parameters=[
             USER_ID,
-            id_parameter(
-                "organization_id",
-                "has to be set if you want to edit a user as admin of an organization",
-                required=False,
-            ),
+            id_parameter("organization_id", AS_ADMIN, required=False),
         ],
         responses={200: EscalationConfigurationSerializer, **refusals(403, 404)},
         tags=["user"],

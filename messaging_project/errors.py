@@ -11,7 +11,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, JsonResponse
 from drf_spectacular.utils import OpenApiResponse
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from rest_framework import serializers, status
 from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
 from rest_framework.response import Response
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 MAX_LINES = 20
 INBOX = "/api/v1/msg"
+BUSY = (DeadlockDetected, LockNotAvailable, QueryCanceled)
 # An error that is about a field begins with its name.
 FIELD = re.compile(r"([\w.\[\]-]+): ")
 
@@ -72,7 +73,7 @@ class PayloadTooLarge(APIException):
 
 
 class Busy(APIException):
-    """Somebody else holds a lock for longer than the database lets one wait (settings: lock_timeout)."""
+    """Others hold what a request needs: for longer than a lock is waited for, or they wait for each other."""
 
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The same is being changed by another request; ask again."
@@ -143,7 +144,7 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     request = context["request"]
     if isinstance(error, OperationalError | InterfaceError):
         logger.error("the database refused: %s", str(error).splitlines()[0] if str(error) else type(error).__name__)
-        error = Busy() if isinstance(error.__cause__, LockNotAvailable) else DatabaseAway()
+        error = Busy() if isinstance(error.__cause__, BUSY) else DatabaseAway()
     elif isinstance(error, RequestDataTooBig):
         error = PayloadTooLarge()
     elif isinstance(error, NotAuthenticated):

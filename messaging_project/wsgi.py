@@ -29,8 +29,8 @@ LONGEST_BODY = 1024 * 1024 + 1
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Serve a request. A streamed body has no Content-Length, for which Django takes it for empty: it gets one here."""
     if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
-        body = environ["wsgi.input"].read(LONGEST_BODY)
-        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        content = environ["wsgi.input"].read(LONGEST_BODY)
+        environ |= {"wsgi.input": io.BytesIO(content), "CONTENT_LENGTH": str(len(content))}
     answer = django_application(environ, start_response)
     if environ["REQUEST_METHOD"] != "HEAD":
         return answer
