@@ -173,7 +173,7 @@ def parse_integer(text: str, name: str, *, minimum: int = 0, maximum: int = MAX_
     return int(text)
 
 
-def parse_id(text: str | None, name: str, *, required: bool = True) -> int:
+def parse_id(text: str, name: str, *, required: bool = True) -> int:
     """Return the id in a path or query.
 
     Raises: ValidationError (400) for what is no integer from 0 to 2^63-1, or is missing (0 included) though required.
@@ -195,15 +195,26 @@ def path_id(text: str, name: str) -> int:
     return number
 
 
+def query_text(request: Request, name: str) -> str:
+    """Return the query parameter `name`, empty where it is not there.
+
+    Raises: ValidationError (400) where it is there twice: nobody knows which one is meant.
+    """
+    values = request.query_params.getlist(name)
+    if len(values) > 1:
+        raise ValidationError({name: "Give it once."})
+    return values[0] if values else ""
+
+
 def query_id(request: Request, name: str, *, required: bool = True) -> int:
     """Return the id in the query parameter `name` (see `parse_id`)."""
-    return parse_id(request.query_params.get(name), name, required=required)
+    return parse_id(query_text(request, name), name, required=required)
 
 
 def query_page(request: Request) -> slice:
     """Return the part of a list that the query parameters `limit` and `offset` ask for (PAGE_PARAMETERS)."""
-    limit = parse_integer(request.query_params.get("limit") or str(DEFAULT_PAGE), "limit", minimum=1, maximum=MAX_PAGE)
-    offset = parse_integer(request.query_params.get("offset") or "0", "offset")
+    limit = parse_integer(query_text(request, "limit") or str(DEFAULT_PAGE), "limit", minimum=1, maximum=MAX_PAGE)
+    offset = parse_integer(query_text(request, "offset") or "0", "offset")
     return slice(offset, offset + limit)
 
 

@@ -20,7 +20,7 @@ from messaging_project.errors import MESSAGES
 DOCUMENT = Path(settings.BASE_DIR) / "docs" / "openapi.json"
 
 # What every operation may answer, and what those with a body may.
-COMMON = (400, 401, 429, 500, 503)
+COMMON = (400, 401, 414, 429, 431, 500, 503)
 WITH_BODY = (413, 415)
 ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 
@@ -72,6 +72,16 @@ class Int64(OpenApiSerializerFieldExtension):
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
         schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
         return {**schema, "format": "int64"}
+
+
+class Text(OpenApiSerializerFieldExtension):
+    """What no database keeps is no text."""
+
+    target_class = "messaging_project.api.StrictCharField"
+
+    def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
+        schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        return {**schema, "pattern": r"^[^\u0000]*$"}
 
 
 def without_slash(endpoints: list[Endpoint], **_options: Any) -> list[Endpoint]:

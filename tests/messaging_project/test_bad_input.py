@@ -129,3 +129,16 @@ def test_a_streamed_body_is_read(transactional_db: None, tmp_path: Path, chunks:
     # What is there is not missing.
     assert "organizationID" not in error
     assert "message: This field is required" in error or status == 413
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/users?organization={0}", "/alarms?organization={0}&limit=1&offset=0"])
+def test_a_parameter_that_is_given_twice_is_refused_by_name(as_organization: AsOrganization, path: str) -> None:
+    organization = factories.OrganizationFactory()
+    client = as_organization(organization)
+    address = f"/api/v1{path.format(organization.pk)}"
+    assert client.get(address).status_code == 200
+    for pair in address.partition("?")[2].split("&"):
+        name = pair.partition("=")[0]
+        answer = client.get(f"{address}&{pair}")
+        assert (answer.status_code, answer.json()["error"]) == (400, f"{name}: Give it once.")
