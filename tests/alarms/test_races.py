@@ -64,7 +64,11 @@ def while_waiting(first: Callable[[], object], then: Sequence[Callable[[], objec
 
 def waiting_for_locks() -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        # Of this database: the server may have others, in which other tests wait.
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid IN ("
+            " SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database())"
+        )
         return int(cursor.fetchone()[0])
 
 

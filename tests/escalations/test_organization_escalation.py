@@ -118,7 +118,9 @@ def test_removing_answers_with_what_it_removed(chief: APIClient, brigade: Organi
 def test_an_empty_list_is_refused_and_changes_nothing(
     chief: APIClient, brigade: Organization, unchanged: Callable[[], bool]
 ) -> None:
-    assert refused(set_escalation(chief, configuration(organizationID=brigade.pk)), 400, "escalations")
+    answer = set_escalation(chief, configuration(organizationID=brigade.pk))
+    assert refused(answer, 400, "escalations")
+    assert "DELETE" in answer.json()["error"]
     assert unchanged()
 
 

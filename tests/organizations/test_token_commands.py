@@ -119,6 +119,22 @@ def test_a_token_expires_after_the_days_asked_for(number: int) -> None:
     assert before <= expires_at - timedelta(days=number) <= timezone.now()
 
 
+@pytest.mark.parametrize(
+    ("command", "model"), [("issue_api_token", ApiToken), ("issue_personal_access_token", PersonalAccessToken)]
+)
+def test_of_either_kind_only_a_digest_is_kept_and_it_ends_with_its_days(command: str, model: type[Any]) -> None:
+    factories.OrganizationFactory(name="anna")
+    factories.UserFactory(login="anna")
+    token = run(command, "anna", "--name", "phone", "--expires-in-days", 2).strip()
+    row = model.objects.get()
+    assert token not in str(vars(row))
+    header = "API-TOKEN" if model is ApiToken else "Personal-Access-Token"
+    for expires_at, status in ((row.expires_at, 200), (timezone.now(), 401)):
+        model.objects.update(expires_at=expires_at)
+        assert APIClient(headers={header: token}).get("/api/v1/organizations").status_code == status
+    assert timedelta(days=1) < row.expires_at - timezone.now() <= timedelta(days=2)
+
+
 @pytest.mark.parametrize("number", ["0", "-1", "36501", "9" * 30, "9" * 5000, "1.5", "1_0", "a year", ""])
 def test_days_that_are_no_whole_number_in_bounds_are_refused(number: str) -> None:
     factories.UserFactory(login="anna")
