@@ -24,6 +24,14 @@ from tests.sinks import free_port
 TOKEN = re.compile(r"ga_(?:org|pat)_[0-9a-f]{64}")
 
 
+def command_of(process: psutil.Process) -> list[str]:
+    """Return a process's command line, empty where it has ended since it was listed."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
 class Service:
     """What `make run` starts, with its terminal."""
 
@@ -62,7 +70,7 @@ class Service:
             part: child
             for child in supervisor.children()
             for word, part in parts.items()
-            if any(word in argument for argument in child.as_dict(["cmdline"])["cmdline"] or ())
+            if any(word in argument for argument in command_of(child))
         }
 
     def interrupt(self) -> list[psutil.Process]:
