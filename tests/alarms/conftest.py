@@ -1,16 +1,31 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from rest_framework.test import APIClient
 
+from organizations.models import Organization
+from tests.factories import OrganizationFactory
 from tests.processes import Processes, service
 from tests.sinks import HttpSink, MailSink
 
 # Short enough to watch: the default of the service waits a minute between SMS and call.
 DEFAULT_ESCALATION = "app:0,pager:0,email:0,sms:2,call:2"
 GATEWAY_SECRET = "shared with the gateway"
+
+
+@pytest.fixture
+def brigade(db: None) -> Organization:
+    organization: Organization = OrganizationFactory()
+    return organization
+
+
+@pytest.fixture
+def boss(brigade: Organization, as_organization: Callable[[Organization], APIClient]) -> APIClient:
+    """A client with an API token of the brigade."""
+    return as_organization(brigade)
 
 
 @pytest.fixture

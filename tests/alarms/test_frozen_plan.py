@@ -19,7 +19,7 @@ from alarms.sending.claim import Claimed, claim
 from alarms.sending.results import Result, write
 from escalations.models import EscalationConfiguration, ResponseTimeout
 from organizations.models import Device, Organization, User
-from tests.factories import DeviceFactory, OrganizationFactory, escalation, member
+from tests.factories import DeviceFactory, escalation, member
 
 pytestmark = pytest.mark.django_db
 
@@ -28,11 +28,6 @@ BUSY = GatewayError("HTTP 503", permanent=False)
 GONE = GatewayError("HTTP 404", permanent=True)
 
 Raise = Callable[[], Alarm]
-
-
-@pytest.fixture
-def brigade() -> Organization:
-    return OrganizationFactory()
 
 
 @pytest.fixture

@@ -39,12 +39,6 @@ def brigade() -> Organization:
     return organization
 
 
-@pytest.fixture
-def boss(brigade: Organization, as_organization: AsOrganization) -> APIClient:
-    """A client with an API token of the brigade."""
-    return as_organization(brigade)
-
-
 def body(organization: Organization, **fields: object) -> dict[str, Any]:
     return {"organizationID": organization.pk, "message": "Fire", "alarmResources": {"allUsers": True}} | fields
 

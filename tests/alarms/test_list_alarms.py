@@ -33,17 +33,6 @@ AsUser = Callable[[User], APIClient]
 AsOrganization = Callable[[Organization], APIClient]
 
 
-@pytest.fixture
-def brigade() -> Organization:
-    return OrganizationFactory()
-
-
-@pytest.fixture
-def boss(brigade: Organization, as_organization: AsOrganization) -> APIClient:
-    """A client with an API token of the brigade."""
-    return as_organization(brigade)
-
-
 def listed(client: APIClient, organization: Organization, **query: object) -> dict[str, Any]:
     answer = client.get(URL, {"organization": organization.pk} | query)
     assert answer.status_code == 200, answer.content

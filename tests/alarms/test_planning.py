@@ -22,11 +22,6 @@ SCHEDULED, CANCELLED = 0, 5
 
 
 @pytest.fixture
-def brigade():
-    return OrganizationFactory()
-
-
-@pytest.fixture
 def raised(brigade, now):
     """Raises an alarm for everybody at `now`; it is not planned yet."""
 

@@ -30,17 +30,6 @@ AsUser = Callable[[User], APIClient]
 AsOrganization = Callable[[Organization], APIClient]
 
 
-@pytest.fixture
-def brigade() -> Organization:
-    return OrganizationFactory()
-
-
-@pytest.fixture
-def boss(brigade: Organization, as_organization: AsOrganization) -> APIClient:
-    """A client with an API token of the brigade."""
-    return as_organization(brigade)
-
-
 def body(organization: Organization, resources: object = EVERYBODY, **fields: object) -> dict[str, Any]:
     return {"organizationID": organization.pk, "message": "Fire", "alarmResources": resources} | fields
 

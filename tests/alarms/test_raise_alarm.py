@@ -31,11 +31,6 @@ def body(organization, resources=EVERYBODY, **fields):
 
 
 @pytest.fixture
-def brigade():
-    return OrganizationFactory()
-
-
-@pytest.fixture
 def client(brigade, as_organization):
     return as_organization(brigade)
 

@@ -34,17 +34,6 @@ AsOrganization = Callable[[Organization], APIClient]
 
 
 @pytest.fixture
-def brigade() -> Organization:
-    return OrganizationFactory()
-
-
-@pytest.fixture
-def boss(brigade: Organization, as_organization: AsOrganization) -> APIClient:
-    """A client with an API token of the brigade."""
-    return as_organization(brigade)
-
-
-@pytest.fixture
 def start(now: datetime) -> datetime:
     return now + HOUR
 

@@ -42,17 +42,6 @@ Raise = Callable[..., Alarm]
 
 
 @pytest.fixture
-def brigade() -> Organization:
-    return OrganizationFactory()
-
-
-@pytest.fixture
-def boss(brigade: Organization, as_organization: Callable[[Organization], APIClient]) -> APIClient:
-    """A client with an API token of the brigade."""
-    return as_organization(brigade)
-
-
-@pytest.fixture
 def post(brigade: Organization, boss: APIClient) -> Callable[..., Any]:
     def call(**fields: object) -> Any:
         data = {"organizationID": brigade.pk, "message": "Drill", "alarmResources": {"allUsers": True}} | fields

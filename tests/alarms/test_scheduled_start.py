@@ -29,17 +29,6 @@ Schedule = Callable[..., Alarm]
 
 
 @pytest.fixture
-def brigade() -> Organization:
-    return OrganizationFactory()
-
-
-@pytest.fixture
-def boss(brigade: Organization, as_organization: Callable[[Organization], APIClient]) -> APIClient:
-    """A client with an API token of the brigade."""
-    return as_organization(brigade)
-
-
-@pytest.fixture
 def start(now: datetime) -> datetime:
     return now + timedelta(hours=1)
 

@@ -77,43 +77,40 @@ def state_of(organization: Organization) -> list[object]:
     ]
 
 
+def examined(world: World, header: str, url: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Let the tool ask everything, as whom a header says."""
+    # An address that is too long, as invalid ones may be, is told so.
+    (folder / "schemathesis.toml").write_text(
+        "[checks.negative_data_rejection]\nexpected-statuses = [400, 401, 403, 404, 405, 409, 413, 414, 415, 431]\n"
+    )
+    command = f"""
+        -m schemathesis.cli run {url}/api/schema --url {url}/api/v1 --checks all --max-examples {EXAMPLES}
+        --workers 1 --continue-on-failure --seed 1 --no-color --generation-database none
+        --generation-with-security-parameters false --header
+    """
+    variables = {
+        "SCHEMATHESIS_HOOKS": "tests.messaging_project.schemathesis_hooks",
+        "PYTHONPATH": str(ROOT),
+        "KNOWN_IDS": json.dumps(world.ids),
+        "FOREIGN_MARK": SECRET,
+    }
+    return subprocess.run(
+        [sys.executable, *command.split(), header],
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+
+
 @pytest.mark.parametrize("principal", ["user", "admin", "organization"])
 def test_every_answer_is_as_documented(world: World, tmp_path: Path, principal: str) -> None:
     before = state_of(world.elsewhere)
     with service(tmp_path) as processes:
         processes.start("web")
         until(processes.alive)
-        # An address that is too long, as invalid ones may be, is told so.
-        (tmp_path / "schemathesis.toml").write_text(
-            "[checks.negative_data_rejection]\nexpected-statuses = [400, 401, 403, 404, 405, 409, 413, 414, 415, 431]\n"
-        )
-        tool = subprocess.run(
-            [
-                *(sys.executable, "-m", "schemathesis.cli", "run", f"{processes.url}/api/schema"),
-                *("--url", f"{processes.url}/api/v1", "--header", world.header(principal)),
-                *("--checks", "all", "--max-examples", EXAMPLES, "--workers", "1", "--continue-on-failure"),
-                *(
-                    "--generation-database",
-                    "none",
-                    "--generation-with-security-parameters",
-                    "false",
-                    "--seed",
-                    "1",
-                    "--no-color",
-                ),
-            ],
-            cwd=tmp_path,
-            env=os.environ
-            | {
-                "SCHEMATHESIS_HOOKS": "tests.messaging_project.schemathesis_hooks",
-                "PYTHONPATH": str(ROOT),
-                "KNOWN_IDS": json.dumps(world.ids),
-                "FOREIGN_MARK": SECRET,
-            },
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
+        tool = examined(world, world.header(principal), processes.url, tmp_path)
         log = processes.log("web")
     assert tool.returncode == 0, tool.stdout[-8000:] + tool.stderr[-2000:]
     assert "Traceback" not in log

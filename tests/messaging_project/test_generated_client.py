@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from organizations.models import ApiToken, PersonalAccessToken
 from tests import factories
 from tests.processes import service, until
 
-SENT = 2
+SENT, CANCELLED = 2, 5
 
 
 @pytest.fixture
@@ -41,53 +41,53 @@ def generated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_generated_client_drives_an_alarm_through(generated: Any, tmp_path: Path) -> None:
+@pytest.fixture
+def clients(generated: Any, transactional_db: None, tmp_path: Path) -> Iterator[dict[str, Any]]:
+    """Generated clients of a running service: an organization's with an API token, and its one member's."""
     organization = factories.OrganizationFactory()
     user = factories.member(organization, ways=("app", "sms"))
     factories.escalation(user, ("app", 0), ("sms", 600))
     _row, api_token = ApiToken.issue(name="generated client", organization=organization)
     _pat, personal_token = PersonalAccessToken.issue(name="generated client", user=user)
-    models = generated("models")
-    body = models.RaiseAlarm(organization.pk, "Fire", models.AlarmResources(users=[user.pk]), event_name="B2")
-    with ExitStack() as stack:
-        processes = stack.enter_context(service(tmp_path, GATEWAY_DEFAULT="log:"))
+    make = generated("client").AuthenticatedClient
+    with service(tmp_path, GATEWAY_DEFAULT="log:") as processes:
         processes.start_all()
+        url = f"{processes.url}/api/v1"
+        with (
+            make(url, api_token, prefix="", auth_header_name="API-TOKEN") as of_organization,
+            make(url, personal_token, prefix="", auth_header_name="Personal-Access-Token") as of_user,
+        ):
+            yield {"organization": of_organization, "user": of_user}
 
-        def client_with(header: str, token: str) -> Any:
-            make = generated("client").AuthenticatedClient
-            url = f"{processes.url}/api/v1"
-            return stack.enter_context(make(url, token, prefix="", auth_header_name=header))
 
-        client, me = client_with("API-TOKEN", api_token), client_with("Personal-Access-Token", personal_token)
+def test_a_generated_client_drives_an_alarm_through(generated: Any, clients: dict[str, Any]) -> None:
+    models = generated("models")
 
-        def ask(operation: str, client: Any = client, **arguments: Any) -> Any:
-            return generated(f"api.{operation}").sync(client=client, **arguments)
+    def ask(operation: str, asking: str = "organization", **arguments: Any) -> Any:
+        return generated(f"api.{operation}").sync(client=clients[asking], **arguments)
 
-        assert [unit.id for unit in ask("organization.list_organizations")] == [organization.pk]
-        preview = ask("alarm.preview_alarm", body=body)
-        assert (preview.recipients, preview.devices.to_dict(), preview.unreachable) == (1, {"app": 1, "sms": 1}, [])
-        alarm = ask("alarm.raise_alarm", body=body, idempotency_key="a")
-        assert ask("alarm.raise_alarm", body=body, idempotency_key="a").id == alarm.id
-        assert (alarm.message, alarm.event.name, alarm.closed) == ("Fire", "B2", False)
+    (organization,) = ask("organization.list_organizations")
+    (user,) = ask("user.list_users", organization=organization.id)
+    body = models.RaiseAlarm(organization.id, "Fire", models.AlarmResources(users=[user.id]), event_name="B2")
+    preview = ask("alarm.preview_alarm", body=body)
+    assert (preview.recipients, preview.devices.to_dict(), preview.unreachable) == (1, {"app": 1, "sms": 1}, [])
+    alarm = ask("alarm.raise_alarm", body=body, idempotency_key="a")
+    assert ask("alarm.raise_alarm", body=body, idempotency_key="a").id == alarm.id
+    assert (alarm.message, alarm.event.name, alarm.closed) == ("Fire", "B2", False)
 
-        def statuses() -> dict[str, int]:
-            status = ask(
-                "alarm.get_alarm_message_status",
-                alarm_id=alarm.id,
-                organization_id=organization.pk,
-                user_id=user.pk,
-            )
-            return {device.type_.value: device.status.value for device in status.devices}
+    def statuses() -> dict[str, int]:
+        ids = {"alarm_id": alarm.id, "organization_id": organization.id, "user_id": user.id}
+        devices = ask("alarm.get_alarm_message_status", **ids).devices
+        return {device.type_.value: device.status.value for device in devices}
 
-        until(lambda: statuses().get("app") == SENT, what="the push is sent")
-        answer = models.Feedback(response=True, user_id=user.pk, alarm_id=alarm.id)
-        assert ask("feedback.feedback", me, body=answer).success is True
-        assert statuses() == {"app": SENT, "sms": 5}
-        assert ask("alarm.get_alarm", me, alarm_id=alarm.id).feedback[0].state.value == "positive"
-        assert ask("alarm.close_alarm", alarm_id=alarm.id).message == "success"
-        (listed,) = ask("alarm.list_alarms", organization=organization.pk).alarms
-        assert (listed.closed, listed.feedback_quantity.positive) == (True, 1)
-        refused = ask("feedback.feedback", me, body=models.Feedback(response=False, user_id=user.pk, alarm_id=alarm.id))
-        assert isinstance(refused, models.Error)
-        assert "closed" in refused.error
+    until(lambda: statuses().get("app") == SENT, what="the push is sent")
+    answer = models.Feedback(response=True, user_id=user.id, alarm_id=alarm.id)
+    assert ask("feedback.feedback", "user", body=answer).success is True
+    assert statuses() == {"app": SENT, "sms": CANCELLED}
+    assert ask("alarm.get_alarm", "user", alarm_id=alarm.id).feedback[0].state.value == "positive"
+    assert ask("alarm.close_alarm", alarm_id=alarm.id).message == "success"
+    (listed,) = ask("alarm.list_alarms", organization=organization.id).alarms
+    assert (listed.closed, listed.feedback_quantity.positive) == (True, 1)
+    late = ask("feedback.feedback", "user", body=models.Feedback(response=False, user_id=user.id, alarm_id=alarm.id))
+    assert isinstance(late, models.Error)
+    assert "closed" in late.error
