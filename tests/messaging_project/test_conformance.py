@@ -53,6 +53,7 @@ def world(transactional_db: None) -> World:
             message = factories.AlarmMessageFactory(alarm=alarm, user=user)
             factories.DeviceMessageFactory(alarm_message=message)
         alarms.append(alarm.pk)
+    factories.escalation(organization, ("app", 0), ("sms", 60))
     factories.escalation(elsewhere, ("call", 77))
     ids = {
         # What is another organization's is asked for too: it must not be told apart from what is not there.
@@ -115,4 +116,4 @@ def test_every_answer_is_as_documented(world: World, tmp_path: Path, principal: 
     assert tool.returncode == 0, tool.stdout[-8000:] + tool.stderr[-2000:]
     assert "Traceback" not in log
     assert state_of(world.elsewhere) == before
-    print(tool.stdout[-1500:])
+    print(tool.stdout[-4000:])
