@@ -40,11 +40,16 @@ def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iter
 
 
 def write_error(client: socket.socket, status: int, reason: str, details: str) -> None:
-    """Answer what is no valid HTTP, of which nothing reaches Django, in JSON too (gunicorn's own answer is HTML).
+    """Answer what never reaches Django, mostly as it is no valid HTTP, in JSON too (gunicorn's own answer is HTML).
 
     What a broken line or header holds is not repeated: it may be a token.
     """
-    error = details if status in {414, 431} else "HTTP: the request line, a header or a chunk is not valid."
+    if status in {414, 431}:
+        error = details
+    elif status == 500:
+        error = "unexpected error"
+    else:
+        error = "HTTP: the request line, a header or a chunk is not valid."
     content = json.dumps(body(status, error, path="")).encode()
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\n"

@@ -11,7 +11,6 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from aiohttp import web
 from django.conf import settings as django_settings
 
 from alarms.delivery import Delivery
@@ -19,7 +18,7 @@ from alarms.gateways.base import GatewayError
 from alarms.gateways.http import HttpGateway, seconds_to_wait
 from alarms.sending.results import backoff
 from tests.alarms.test_texts import DELIVERY, to
-from tests.sinks import HttpSink, Post, answers
+from tests.sinks import HttpSink, Post, answers, hangs_first
 
 
 def send(sink: HttpSink, delivery: Delivery = DELIVERY) -> GatewayError | None:
@@ -125,13 +124,9 @@ def test_a_pause_until_a_date_is_kept_too() -> None:
 
 
 def test_a_gateway_that_does_not_answer_in_time_is_temporary(http_sink: HttpSink, settings: Any) -> None:
-    async def never(_request: web.Request, _before: int) -> web.StreamResponse:
-        await asyncio.sleep(3600)
-        return web.Response()
-
     assert django_settings.GATEWAY_TIMEOUT == django_settings.EMAIL_TIMEOUT == 10
     settings.GATEWAY_TIMEOUT = 0.05
-    http_sink.behaviours[DELIVERY.address] = never
+    http_sink.behaviours[DELIVERY.address] = hangs_first
     error = send(http_sink)
     assert error is not None
     assert (error.permanent, error.reason) == (False, "no answer within 0.05 s")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from messaging_project.errors import MESSAGES
 from tests.processes import Processes, service, until
 
 TOKEN = "ga_org_0123456789"
@@ -71,3 +72,21 @@ def test_a_head_has_the_headers_of_a_get_and_no_body_and_warns_of_nothing(web: P
         assert answers[0] == answers[1], path
         assert content == b""
     assert "WARNING" not in web.log("web")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, "HTTP: the request line"), (414, "4094 bytes"), (431, "4094 bytes"), (500, "unexpected")],
+)
+def test_what_the_server_itself_answers_says_whose_mistake_it_is(status: int, error: str) -> None:
+    from messaging_project.wsgi import write_error
+
+    near, far = socket.socketpair()
+    with near, far:
+        write_error(near, status, "Reason", "more than 4094 bytes")
+        answer = http.client.HTTPResponse(far)
+        answer.begin()
+        content = json.loads(answer.read())
+    assert answer.status == status
+    assert content["message"] == MESSAGES[status]
+    assert error in content["error"]
