@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import smtplib
 import threading
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
@@ -11,6 +10,7 @@ from django.core.mail.backends.base import BaseEmailBackend
 from alarms import texts
 from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError, ThreadGateway
+from messaging_project import mail
 
 
 class EmailGateway(ThreadGateway):
@@ -71,8 +71,7 @@ def compose(delivery: Delivery) -> EmailMultiAlternatives:
         from_email=settings.DEFAULT_FROM_EMAIL,
         to=[delivery.address],
         headers={
-            # The same for every attempt, so that a mail server or program can drop the repeat.
-            "Message-ID": f"<{delivery.idempotency_key}@{urlsplit(settings.BASE_URL).hostname or 'localhost'}>",
+            "Message-ID": mail.message_id(delivery.idempotency_key),
             "Auto-Submitted": "auto-generated",
             "Content-Language": delivery.language,
             "X-Priority": "1",
@@ -83,18 +82,8 @@ def compose(delivery: Delivery) -> EmailMultiAlternatives:
 
 
 def failure(error: Exception) -> GatewayError:
-    """Return what a failure means: a server's 5xx is for good, all else may pass. Addresses stay out of the reason."""
+    """Return what a failure means; addresses stay out of the reason."""
     if isinstance(error, GatewayError):
         return error
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        code = max((code for code, _text in error.recipients.values()), default=550)
-        return GatewayError(f"recipient refused: SMTP {code}", permanent=code >= 500)
-    if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPHeloError | smtplib.SMTPAuthenticationError):
-        # Says nothing of the message: once the server or the settings are mended it can still leave.
-        return GatewayError(f"{type(error).__name__}: SMTP {error.smtp_code}", permanent=False)
-    if isinstance(error, smtplib.SMTPResponseException):
-        return GatewayError(f"SMTP {error.smtp_code}", permanent=500 <= error.smtp_code < 600)
-    # A certificate that is not valid is an OSError and a ValueError.
-    if isinstance(error, ValueError) and not isinstance(error, OSError):
-        return GatewayError(f"not a valid e-mail: {type(error).__name__}", permanent=True)
-    return GatewayError(f"{type(error).__name__}", permanent=False)
+    reason, permanent = mail.failure(error)
+    return GatewayError(reason, permanent=permanent)
