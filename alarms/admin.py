@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import JSONObject, Now
 from django.http import HttpRequest
 from django.utils import timezone
@@ -14,7 +14,7 @@ from django.utils.text import Truncator
 
 from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback, IdempotencyKey, Sender
 from alarms.upkeep import SENDER_DEAD_AFTER
-from organizations.admin import ModelAdmin, TabularInline, list_link
+from organizations.admin import ModelAdmin, ReadOnly, TabularInline, list_link
 
 # One pass over an alarm's recipients for all its numbers.
 COUNTS = (
@@ -32,19 +32,6 @@ COUNTS = (
     )
     .values("counts")
 )
-
-
-class ReadOnly:
-    """Shows rows of which the service is the only author."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Alarm)

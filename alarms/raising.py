@@ -13,11 +13,13 @@ from django.db import connection, transaction
 from procrastinate.types import JSONDict
 from rest_framework.exceptions import ValidationError
 
-from alarms import tasks
+from alarms import tasks, texts
 from alarms.closing import close_alarm
 from alarms.models import Alarm
 from alarms.repeating import Repeatable, first_alarm, keep
 from escalations.models import Escalation, ResponseTimeout
+from inbox.sending import announce_alarm
+from messaging_project.api import listed
 from organizations.models import Group, Membership, Organization
 
 logger = logging.getLogger(__name__)
@@ -187,6 +189,9 @@ def fixed(organization: Organization) -> dict[str, int | bool]:
 def begin(alarm: Alarm, resources: Resources, *, now: datetime) -> int:
     """Write an alarm's recipients and defer the jobs that plan them; return how many there are."""
     chunks = insert_recipients(alarm, resources, now=now)
+    if alarm.organization.alarms_in_inbox:
+        text, parameters = texts.for_inbox(alarm)
+        announce_alarm(alarm_id=alarm.pk, organization=alarm.organization, text=text, parameters=parameters, now=now)
     jobs: list[JSONDict] = [
         {"alarm_id": alarm.pk, "first_id": first, "last_id": last} for first, last, _count in chunks
     ]
@@ -225,9 +230,9 @@ def check_resources(organization: Organization, resources: Resources) -> None:
     problems = {}
     members = Membership.objects.filter(organization=organization, user_id__in=resources.users)
     if unknown := set(resources.users) - set(members.values_list("user_id", flat=True) if resources.users else ()):
-        problems["users"] = f"Not members of the organization: {', '.join(map(str, sorted(unknown)))}."
+        problems["users"] = f"Not members of the organization: {listed(unknown)}."
     groups = Group.objects.filter(organization=organization, pk__in=resources.units)
     if unknown := set(resources.units) - set(groups.values_list("pk", flat=True) if resources.units else ()):
-        problems["units"] = f"Not units of the organization: {', '.join(map(str, sorted(unknown)))}."
+        problems["units"] = f"Not units of the organization: {listed(unknown)}."
     if problems:
         raise ValidationError({"alarmResources": problems})

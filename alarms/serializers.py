@@ -7,35 +7,23 @@ from rest_framework import serializers
 
 from alarms.models import STATES, DeviceMessage
 from messaging_project.api import (
-    MAX_ID,
-    BoundedListField,
     IdField,
+    IdListField,
     StrictBooleanField,
     StrictCharField,
-    StrictIntegerField,
     UtcDateTimeField,
 )
 from organizations.models import Way
 
 MAX_MESSAGE = 960
-MAX_LISTED_IDS = 100_000
-
-
-def id_list() -> BoundedListField:
-    return BoundedListField(
-        child=StrictIntegerField(min_value=1, max_value=MAX_ID),
-        required=False,
-        allow_null=True,
-        max_length=MAX_LISTED_IDS,
-    )
 
 
 class AlarmResourcesSerializer(serializers.Serializer[object]):
     """Whom an alarm is for: the union, each user once."""
 
     allUsers = StrictBooleanField(required=False, default=False)
-    users = id_list()
-    units = id_list()
+    users = IdListField()
+    units = IdListField()
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:
         # Unknown fields are ignored, but to ignore one of these would alarm others than were meant.

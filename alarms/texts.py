@@ -10,8 +10,10 @@ from typing import NamedTuple
 from django.template.loader import render_to_string
 from django.utils import formats, timezone, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from alarms.delivery import Delivery
+from alarms.models import Alarm
 
 
 class Key(NamedTuple):
@@ -54,6 +56,13 @@ def plain(delivery: Delivery) -> str:
 
 def email(delivery: Delivery) -> Email:
     return _email(key(delivery))
+
+
+def for_inbox(alarm: Alarm) -> tuple[str, list[str]]:
+    """Return the text for the inbox, a key of the catalog, and what fills it."""
+    if alarm.event_name:
+        return gettext_noop("ALARM {0}: {1}\n\n{2}"), [alarm.organization.name, alarm.event_name, alarm.message]
+    return gettext_noop("ALARM {0}\n\n{1}"), [alarm.organization.name, alarm.message]
 
 
 @lru_cache(maxsize=256)

@@ -17,11 +17,13 @@ from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
-from rest_framework.routers import SimpleRouter
+from rest_framework.routers import Route, SimpleRouter
 
 from messaging_project import errors
 
 MAX_ID = 2**63 - 1
+MAX_LISTED_IDS = 100_000
+MAX_NAMED_IDS = 100
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 DEFAULT_PAGE, MAX_PAGE = 10, 50
 
@@ -32,6 +34,10 @@ class Router(SimpleRouter):
     def __init__(self) -> None:
         super().__init__()
         self.trailing_slash = "/?"
+        # What is there once, without an id in its path, is changed there.
+        of_list = self.routes[0]
+        assert isinstance(of_list, Route)
+        self.routes[0] = of_list._replace(mapping={**of_list.mapping, "patch": "update_own"})
 
 
 def english_api(get_response: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
@@ -143,6 +149,19 @@ class BoundedListField(serializers.ListField):
         return items
 
 
+class IdListField(BoundedListField):
+    """Ids of things that there must be; absent, null and empty mean "not given"."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            child=StrictIntegerField(min_value=1, max_value=MAX_ID),
+            required=False,
+            allow_null=True,
+            max_length=MAX_LISTED_IDS,
+            **options,
+        )
+
+
 class UtcDateTimeField(serializers.DateTimeField):
     """RFC 3339, answered in UTC with `Z`, whatever time zone the service runs in.
 
@@ -195,6 +214,13 @@ def path_id(text: str, name: str) -> int:
     return number
 
 
+def listed(ids: Iterable[int]) -> str:
+    """Return ids for an error, of a bounded length however many there are."""
+    numbers = sorted(ids)
+    more = f" and {len(numbers) - MAX_NAMED_IDS} more" if len(numbers) > MAX_NAMED_IDS else ""
+    return ", ".join(map(str, numbers[:MAX_NAMED_IDS])) + more
+
+
 def query_text(request: Request, name: str) -> str:
     """Return the query parameter `name`, empty where it is not there.
 
@@ -209,6 +235,18 @@ def query_text(request: Request, name: str) -> str:
 def query_id(request: Request, name: str, *, required: bool = True) -> int:
     """Return the id in the query parameter `name` (see `parse_id`)."""
     return parse_id(query_text(request, name), name, required=required)
+
+
+def query_flag(request: Request, name: str) -> bool:
+    """Return the query parameter `name`, `true` or `false`; absent or empty is false.
+
+    Raises: ValidationError (400) for anything else.
+    """
+    flags = {"true": True, "false": False, "": False}
+    try:
+        return flags[query_text(request, name)]
+    except KeyError:
+        raise ValidationError({name: "Must be true or false."}) from None
 
 
 def query_page(request: Request) -> slice:

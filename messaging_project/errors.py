@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
+from django.db.models import TextChoices
 from django.http import HttpRequest, JsonResponse
 from drf_spectacular.utils import OpenApiResponse
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
@@ -41,14 +43,29 @@ MESSAGES = {
     503: "The service is not available right now.",
 }
 
-# The responseCode of the inbox's GenericResponse (contract 6); other 4xx are INVALIDDATA.
+
+class ResponseCode(TextChoices):
+    """How the inbox's GenericResponse calls what came of a request (contract 6)."""
+
+    OK = "OK"
+    INVALIDDATA = "INVALIDDATA"
+    FAILURE = "FAILURE"
+    AUTHREQUIRED = "AUTHREQUIRED"
+    PERMISSION = "PERMISSION"
+    NOTFOUND = "NOTFOUND"
+    MAINTENANCEMODE = "MAINTENANCEMODE"
+    NOTLICENSED = "NOTLICENSED"
+    LOCKED = "LOCKED"
+
+
+# Other 4xx are INVALIDDATA.
 RESPONSE_CODES = {
-    401: "AUTHREQUIRED",
-    403: "PERMISSION",
-    404: "NOTFOUND",
-    429: "FAILURE",
-    500: "FAILURE",
-    503: "MAINTENANCEMODE",
+    401: ResponseCode.AUTHREQUIRED,
+    403: ResponseCode.PERMISSION,
+    404: ResponseCode.NOTFOUND,
+    429: ResponseCode.FAILURE,
+    500: ResponseCode.FAILURE,
+    503: ResponseCode.MAINTENANCEMODE,
 }
 
 
@@ -95,17 +112,24 @@ class KeysAway(APIException):
 def body(status_code: int, details: str, *, path: str) -> dict[str, object]:
     """Return an error's body in the dialect of `path`: for people, and with the field and the reason."""
     message = MESSAGES.get(status_code, MESSAGES[400])
-    if path != INBOX and not path.startswith(f"{INBOX}/"):
+    if not is_inbox(path):
         return {"success": False, "message": message, "error": details}
     field = FIELD.match(details)
-    return {
-        "messages": [],
-        "responseInfo": {
-            "responseCode": RESPONSE_CODES.get(status_code, "INVALIDDATA"),
-            "responseMessage": f"{message} {details}",
-            "property": field[1] if field else "",
-        },
-    }
+    code = RESPONSE_CODES.get(status_code, ResponseCode.INVALIDDATA)
+    return generic_response(code, f"{message} {details}", about=field[1] if field else "")
+
+
+def is_inbox(path: str) -> bool:
+    """Whether a path speaks the dialect of the inbox."""
+    return path == INBOX or path.startswith(f"{INBOX}/")
+
+
+def generic_response(
+    code: ResponseCode, text: str, *, about: str = "", messages: Sequence[object] = ()
+) -> dict[str, object]:
+    """Return the GenericResponse of the inbox; `about` is the field that an error is about."""
+    info = {"responseCode": code.value, "responseMessage": text, "property": about}
+    return {"messages": messages, "responseInfo": info}
 
 
 def refusals(*codes: int) -> dict[int, OpenApiResponse]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.validators import RegexValidator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
@@ -14,7 +15,7 @@ from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.plumbing import build_bearer_security_scheme_object
 
 from messaging_project.api import read_only
-from messaging_project.errors import MESSAGES
+from messaging_project.errors import MESSAGES, is_inbox
 
 # Written by `make schema`; `make check` says when the views have moved on.
 DOCUMENT = Path(settings.BASE_DIR) / "docs" / "openapi.json"
@@ -22,7 +23,6 @@ DOCUMENT = Path(settings.BASE_DIR) / "docs" / "openapi.json"
 # What every operation may answer, and what those with a body may.
 COMMON = (400, 401, 414, 429, 431, 500, 503)
 WITH_BODY = (413, 415)
-ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
 
 Endpoint = tuple[str, str, str, Callable[..., Any]]
 
@@ -75,12 +75,14 @@ class Int64(OpenApiSerializerFieldExtension):
 
 
 class Text(OpenApiSerializerFieldExtension):
-    """What no database keeps is no text."""
+    """What no database keeps is no text; a field that has a pattern of its own says more."""
 
     target_class = "messaging_project.api.StrictCharField"
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: str) -> dict[str, Any]:
-        schema = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        schema: dict[str, Any] = auto_schema._map_serializer_field(self.target, direction, bypass_extensions=True)
+        if any(isinstance(validator, RegexValidator) for validator in self.target.validators):
+            return schema
         return {**schema, "pattern": r"^[^\u0000]*$"}
 
 
@@ -89,18 +91,44 @@ def without_slash(endpoints: list[Endpoint], **_options: Any) -> list[Endpoint]:
     return [(path.rstrip("/"), *rest) for path, *rest in endpoints]  # type: ignore[misc] # a tuple of four
 
 
+def error_content(path: str, code: str) -> dict[str, Any]:
+    """Describe the body of an error of a path below /api/v1; what is too long is answered before anybody sees where it
+    was to go."""
+    generic = is_inbox(f"/api/v1{path}") and code not in ("414", "431")
+    return {
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{'GenericResponse' if generic else 'Error'}"}}
+    }
+
+
+def with_blank(schema: Any) -> Any:
+    """Undo that "or empty" is said of texts whose pattern has it: as one of two, an empty text would be both."""
+    if isinstance(schema, list):
+        return [with_blank(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    plain = {key: with_blank(value) for key, value in schema.items()}
+    match plain.get("oneOf"):
+        case [{"type": "string"} as text, {"type": "string", "maxLength": 0}]:
+            return {**text, **{key: value for key, value in plain.items() if key != "oneOf"}}
+    return plain
+
+
 def complete(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
-    """Head each operation with its name, and add the errors that every one may answer with to those that it names
-    itself (errors.refusals)."""
-    for path in result["paths"].values():
-        for operation in path.values():
+    """Head each operation with its name, add the errors that every one may answer with to those that it names itself
+    (errors.refusals), and say in which dialect they come."""
+    for path, operations in result["paths"].items():
+        for operation in operations.values():
             operation["summary"] = operation["operationId"]
             for code in (*COMMON, *(WITH_BODY if "requestBody" in operation else ())):
-                operation["responses"].setdefault(str(code), {"description": MESSAGES[code], "content": ERROR})
+                operation["responses"].setdefault(str(code), {"description": MESSAGES[code]})
+            for code, response in operation["responses"].items():
+                if code >= "400":
+                    response["content"] = error_content(path, code)
             operation["responses"]["429"]["headers"] = {
                 "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
             }
             operation["responses"] = dict(sorted(operation["responses"].items()))
+    result["components"] = with_blank(result["components"])
     return result
 
 

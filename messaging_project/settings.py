@@ -9,6 +9,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from messaging_project.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -171,6 +173,8 @@ AUTH_PASSWORD_VALIDATORS = [
 
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
+# Catalogs beside those of the service: what is sent to inboxes may be a key of either.
+LOCALE_PATHS = env.list("LOCALE_PATHS", default=[])
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
 
@@ -190,25 +194,6 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "messaging_project.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "URL_FORMAT_OVERRIDE": None,
-}
-SPECTACULAR_SETTINGS = {
-    "TITLE": "Alarm messaging",
-    "DESCRIPTION": (
-        "Raises alarms, tells what became of every message, and takes the answers.\n\n"
-        "Every path works with and without a slash at its end, and unknown fields are ignored. Every error is JSON, "
-        "also 404 for a path that there is not, 405 for another method, 414 and 431 for what is too long."
-    ),
-    "VERSION": "1",
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "SCHEMA_PATH_PREFIX_TRIM": True,
-    "SERVERS": [{"url": "/api/v1"}],
-    "PREPROCESSING_HOOKS": ["messaging_project.openapi.without_slash"],
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "messaging_project.openapi.complete",
-    ],
-    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {"WayOfAlarm": "organizations.models.Way"},
 }
 
 # JWT: the issuer of the tokens of `Authorization: Bearer` (contract 1); where none of these is set, there are none.
@@ -242,6 +227,10 @@ GATEWAYS = {
 }
 GATEWAY_SECRET = _secret("GATEWAY_SECRET")
 GATEWAY_TIMEOUT = 10  # seconds
+
+# Inbox
+
+INBOX_RETENTION_MONTHS = _integer("INBOX_RETENTION_MONTHS", 12)
 
 # E-mail
 

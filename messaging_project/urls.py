@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from alarms import health
 from alarms.views import AlarmsViewSet, AlarmViewSet, FeedbackViewSet, MessageStatusViewSet
 from escalations.views import OrganizationEscalationViewSet, OrganizationViewSet, UserEscalationViewSet
+from inbox.views import InboxViewSet
 from messaging_project import openapi
 from messaging_project.api import Router
 from organizations.views import OrganizationsViewSet, UnitsViewSet, UsersViewSet, UserViewSet
@@ -19,6 +20,7 @@ router.register("alarm", AlarmViewSet, basename="alarm")
 router.register("alarms", AlarmsViewSet, basename="alarms")
 router.register("messagestatus", MessageStatusViewSet, basename="message-status")
 router.register("messaging/feedback", FeedbackViewSet, basename="feedback")
+router.register("msg", InboxViewSet, basename="inbox")
 router.register("organization", OrganizationViewSet, basename="organization")
 router.register("organizations", OrganizationsViewSet, basename="organizations")
 router.register("user", UserViewSet, basename="user")

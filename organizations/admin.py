@@ -61,12 +61,37 @@ def list_link(model: type[models.Model], text: object, **filters: object) -> Saf
     return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
 
 
+class Unchangeable:
+    """Shows rows that stay as they were written."""
+
+    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
+class ReadOnly(Unchangeable):
+    """Shows rows of which the service is the only author."""
+
+    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
+        return False
+
+
 @admin.register(Organization)
 class OrganizationAdmin(ModelAdmin[Organization]):
     list_display = ("name", "is_active", "time_zone", "without", "members")
     list_filter = ("is_active",)
     search_fields = ("name",)
-    fields: ClassVar[tuple[str, ...]] = ("name", "is_active", "time_zone", "disabled_ways", "members", "created_at")
+    fields: ClassVar[tuple[str, ...]] = (
+        "name",
+        "is_active",
+        "time_zone",
+        "disabled_ways",
+        "alarms_in_inbox",
+        "members",
+        "created_at",
+    )
     readonly_fields: ClassVar[tuple[str, ...]] = ("members", "created_at")
 
     def formfield_for_dbfield(
@@ -134,7 +159,15 @@ class UserAdmin(DjangoUserAdminOfUsers):
     autocomplete_fields = ("managing_organization",)
     readonly_fields = ("last_login", "created_at")
     inlines = (DeviceInline, MembershipInline)
-    person = ("first_name", "last_name", "email", "language", "description", "managing_organization")
+    person = (
+        "first_name",
+        "last_name",
+        "email",
+        "language",
+        "inbox_to_email",
+        "description",
+        "managing_organization",
+    )
     fieldsets = (
         (None, {"fields": ("login", "password", "is_active")}),
         ("Person", {"fields": person}),

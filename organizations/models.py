@@ -47,6 +47,10 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
         by_id = self.filter(pk=int(text)).first() if text.isdecimal() and len(text) < 20 else None
         return by_id or self.filter(name=text).first()
 
+    def of(self, user: User) -> OrganizationQuerySet:
+        """The active organizations that the user is a member of."""
+        return self.filter(memberships__user=user, is_active=True)
+
 
 class Organization(models.Model):
     name = models.CharField(max_length=200, unique=True)
@@ -57,6 +61,12 @@ class Organization(models.Model):
         default=list,
         blank=True,
         help_text="Ways of alarm that are not used for alarms of this organization.",
+    )
+    alarms_in_inbox = models.BooleanField(
+        "alarms in the inbox",
+        default=False,
+        db_default=False,
+        help_text="Each alarm is put into the inboxes of its recipients too.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -102,6 +112,12 @@ class User(AbstractBaseUser, PermissionsMixin):
         help_text="The language of the texts this person gets.",
     )
     description = models.TextField(blank=True)
+    inbox_to_email = models.BooleanField(
+        "inbox to e-mail",
+        default=False,
+        db_default=False,
+        help_text="Gets a copy by e-mail of what is sent to their inbox.",
+    )
     is_active = models.BooleanField("active", default=True)
     is_staff = models.BooleanField("staff", default=False, help_text="May log in to this admin.")
     managing_organization = models.ForeignKey(

@@ -11,14 +11,36 @@ from messaging_project.errors import refusals
 from organizations.authentication import OrganizationPrincipal
 from organizations.models import Group, Organization, User
 from organizations.permissions import acting_user, principal, visible_organization
-from organizations.serializers import OrganizationSerializer, UnitSerializer, UserSerializer
+from organizations.serializers import (
+    OrganizationSerializer,
+    OwnUserSerializer,
+    PreferencesSerializer,
+    UnitSerializer,
+    UserSerializer,
+)
 
 
 class UserViewSet(ViewSet):
-    @extend_schema(operation_id="GetUser", responses={200: UserSerializer, **refusals(403)}, tags=["user"])
+    @extend_schema(operation_id="GetUser", responses={200: OwnUserSerializer, **refusals(403)}, tags=["user"])
     def list(self, request: Request) -> Response:
         """Returns the user who asks; an API token is none."""
-        return Response(UserSerializer(acting_user(request)).data)
+        return Response(OwnUserSerializer(acting_user(request)).data)
+
+    @extend_schema(
+        operation_id="UpdateUser",
+        request=PreferencesSerializer,
+        responses={200: OwnUserSerializer, **refusals(403)},
+        tags=["user"],
+    )
+    def update_own(self, request: Request) -> Response:
+        """Changes preferences of the user who asks, and returns them. Who they are is for their organization to say."""
+        user = acting_user(request)
+        serializer = PreferencesSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        for field, value in serializer.validated_data.items():
+            setattr(user, field, value)
+        user.save(update_fields=list(serializer.validated_data))
+        return Response(OwnUserSerializer(user).data)
 
 
 class OrganizationsViewSet(ViewSet):
@@ -27,9 +49,7 @@ class OrganizationsViewSet(ViewSet):
         """Returns the organizations of who asks."""
         asking = principal(request)
         organizations = (
-            [asking.organization]
-            if isinstance(asking, OrganizationPrincipal)
-            else Organization.objects.filter(memberships__user=asking, is_active=True)
+            [asking.organization] if isinstance(asking, OrganizationPrincipal) else Organization.objects.of(asking)
         )
         return Response(OrganizationSerializer(organizations, many=True).data)
 

@@ -12,6 +12,7 @@ from factory.django import DjangoModelFactory
 from alarms.models import Alarm, AlarmMessage, DeviceMessage
 from escalations.models import EscalationConfiguration
 from escalations.plan import Entry
+from inbox.models import InboxMessage, Message
 from organizations.models import Device, Group, Membership, Organization, User
 
 
@@ -99,6 +100,26 @@ class DeviceMessageFactory(DjangoModelFactory[DeviceMessage]):
     way = "sms"
     turn = 0
     due_at = factory.SelfAttribute("alarm.starts_at")
+
+
+class MessageFactory(DjangoModelFactory[Message]):
+    """A message in nobody's inbox; see `InboxMessageFactory`."""
+
+    class Meta:
+        model = Message
+
+    sender = factory.SubFactory(UserFactory)
+    text = factory.Sequence("Drill {} at the harbour".format)
+    # As the service keeps it: in whole seconds.
+    sent_at = factory.LazyFunction(lambda: timezone.now().replace(microsecond=0))
+
+
+class InboxMessageFactory(DjangoModelFactory[InboxMessage]):
+    class Meta:
+        model = InboxMessage
+
+    message = factory.SubFactory(MessageFactory)
+    user = factory.SubFactory(UserFactory)
 
 
 def member(organization: Organization, *, ways: tuple[str, ...] = (), role: str = "member", **user: Any) -> User:

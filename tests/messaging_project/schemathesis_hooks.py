@@ -22,7 +22,13 @@ KINDS = {
     "user_id": "users",
     "alarmID": "alarms",
     "alarm_id": "alarms",
+    "id": "messages",
+    "before": "messages",
 }
+LISTS = {"toUserId": "users", "toGroupId": "units", "messages": "messages"}
+# As the last, the published sample's.
+LANGUAGES = ("de", "fr", "pt_BR", "property1")
+MAX_TEXT = 10_000
 
 
 def with_known_ids(values: dict[str, Any]) -> None:
@@ -30,6 +36,25 @@ def with_known_ids(values: dict[str, Any]) -> None:
     for name in KINDS.keys() & values.keys():
         if number := int(values[name]) % 5 and int(values[name]):
             values[name] = IDS[KINDS[name]][number % len(IDS[KINDS[name]])]
+
+
+def with_known_lists(values: dict[str, Any]) -> None:
+    """Replace each id of a list, by what was generated."""
+    for name in LISTS.keys() & values.keys():
+        known = IDS[LISTS[name]]
+        values[name] = [known[int(number) % len(known)] for number in values[name] or ()]
+
+
+def with_possible_texts(message: dict[str, Any]) -> None:
+    """Give a message an addressee, languages that are some, and texts that stay short enough when they are filled."""
+    if not (message.get("toUserId") or message.get("toGroupId")):
+        message["toUserId"] = IDS["users"][:1]
+    translations = message.get("translations") or {}
+    if translations:
+        message["translations"] = dict(zip(LANGUAGES, translations.values(), strict=False))
+    longest = max(map(len, message.get("parameters") or [""]))
+    if any(len(text) + text.count("{") * longest > MAX_TEXT for text in (message["message"], *translations.values())):
+        del message["parameters"]
 
 
 def with_possible_resources(resources: dict[str, Any]) -> None:
@@ -62,11 +87,14 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     if not isinstance(case.body, dict):
         return
     with_known_ids(case.body)
+    with_known_lists(case.body)
     if "response" in case.body and not (case.body.get("alarmID") or case.body.get("organizationID")):
         case.body["alarmID"] = IDS["alarms"][0]
     if "alarmResources" in case.body:
         with_possible_resources(case.body["alarmResources"])
         with_possible_times(case.body)
+    if case.path == "/msg/send":
+        with_possible_texts(case.body)
 
 
 @schemathesis.check

@@ -16,8 +16,9 @@ from rest_framework.test import APIClient
 from escalations.models import EscalationConfiguration
 from escalations.plan import Entry
 from messaging_project.errors import MAX_LINES
-from organizations.models import ApiToken, Organization
+from organizations.models import ApiToken, Organization, User
 from tests import factories
+from tests.dialect import property_of, refused
 from tests.processes import service, until
 
 MIB = 1024 * 1024
@@ -142,3 +143,33 @@ def test_a_parameter_that_is_given_twice_is_refused_by_name(as_organization: AsO
         name = pair.partition("=")[0]
         answer = client.get(f"{address}&{pair}")
         assert (answer.status_code, answer.json()["error"]) == (400, f"{name}: Give it once.")
+
+
+@pytest.mark.django_db
+def test_so_is_one_of_the_inbox(as_user: Callable[[User], APIClient]) -> None:
+    client = as_user(factories.UserFactory())
+    address = "/api/v1/msg/list?unread=true&limit=1&before=7"
+    assert client.get(address).status_code == 200
+    for name in ("unread", "limit", "before"):
+        answer = client.get(f"{address}&{name}=7")
+        assert refused(answer, 400, f"{name}: Give it once.")
+        assert property_of(answer) == name
+
+
+# A language is a name in the body that its sender has chosen.
+LANGUAGES = ["\ud800", "\x00", "", " ", "de AT", "de: at", "deutsch\n", "<b>", "de.at", "x" * 100_000 + "!"]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: ascii(language[:10]))
+def test_a_language_that_is_none_is_400_names_the_field_and_is_not_repeated_at_length(
+    as_user: Callable[[User], APIClient], language: str
+) -> None:
+    client = as_user(factories.member(factories.OrganizationFactory()))
+    client.raise_request_exception = False
+    for text in ("Drill", 7, None, ["Drill"]):
+        body = {"message": "Drill", "toUserId": [1], "translations": {language: text}}
+        answer = client.generic("POST", "/api/v1/msg/send", json.dumps(body), "application/json")
+        assert refused(answer, 400, "translations"), text
+        assert property_of(answer).partition(".")[0] == "translations", text
+        assert len(answer.content) < 1000

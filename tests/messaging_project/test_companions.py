@@ -69,6 +69,8 @@ def test_closing_takes_the_whole_alarm_back(organization: Organization, boss: AP
         "/units?organization={organization}",
         "/alarms?organization={organization}",
         "/organization/{organization}/timeout",
+        "/msg/list",
+        "/msg/list?unread=true",
     ],
 )
 @pytest.mark.parametrize("extra", ["all=true", "update_for_user=true", "all=true&update_for_user=true&sort=name&page="])
@@ -86,10 +88,12 @@ def test_numbers_in_queries_are_taken_as_they_come(organization: Organization, b
     for path in ("/users", "/units", "/alarms"):
         answer = boss.get(f"/api/v1{path}?organization={number.format(organization.pk)}&limit=&offset=")
         assert answer.status_code == 200, answer.json()
+    answer = boss.get(f"/api/v1/msg/list?before={number.format(7)}&limit={number.format(7)}&unread=")
+    assert answer.status_code == 200, answer.json()
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/vnd.groupalarm+json", "text/html", ""])
-@pytest.mark.parametrize("path", ["/user", "/user/"])
+@pytest.mark.parametrize("path", ["/user", "/user/", "/msg/list", "/msg/list/"])
 def test_whatever_is_accepted_is_answered_in_json(boss: APIClient, path: str, accept: str) -> None:
     answer = boss.get(f"/api/v1{path}", headers={"Accept": accept})
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
@@ -103,3 +107,42 @@ def test_feedback_of_a_program_with_every_id_given(organization: Organization, a
     for ids in ({"alarmID": alarm.pk}, {"alarmID": 0, "organizationID": organization.pk}):
         body = {"response": True, "userID": user.pk, "token": "x", **ids}
         assert client.post("/api/v1/messaging/feedback/", body, format="json").json() == {"success": True}
+
+
+# The fields of a message as a program that knows the published samples reads it; what holds a password holds none here.
+PUBLISHED_MESSAGE = {"fieldName", "message", "type", "timestamp", "image", "sender", "id"}
+PUBLISHED_SENDER = {"id", "firstName", "lastName", "description", "email", "groups", "login"}
+
+
+def test_a_message_as_in_the_published_samples_is_sent_listed_and_set_to_be_read(
+    organization: Organization, as_user: Callable[[User], APIClient]
+) -> None:
+    user = factories.member(organization)
+    group = factories.GroupFactory(organization=organization)
+    group.memberships.set(organization.memberships.all())
+    client = as_user(user)
+    body = {
+        "message": "...",
+        "translations": {"property1": "...", "property2": "..."},
+        "parameters": ["...", "..."],
+        "toGroupId": [group.pk, group.pk],
+        "toUserId": [user.pk, user.pk],
+    }
+    sent = client.post("/api/v1/msg/send", body, format="json")
+    listed = client.get("/api/v1/msg/list", headers={"Accept": "application/json"})
+    ids = [message["id"] for message in listed.json()["messages"]]
+    read = client.post("/api/v1/msg/read", {"messages": ids * 2}, format="json")
+    assert [answer.status_code for answer in (sent, listed, read)] == [201, 200, 201]
+    for answer in (sent, listed, read):
+        assert set(answer.json()) == {"messages", "responseInfo"}
+        assert set(answer.json()["responseInfo"]) == {"responseCode", "responseMessage", "property"}
+        (message,) = answer.json()["messages"]
+        assert set(message) == PUBLISHED_MESSAGE | {"isInstantMessage"}
+        assert set(message["sender"]) == PUBLISHED_SENDER
+
+
+def test_preferences_take_the_whole_user_back(organization: Organization, boss: APIClient) -> None:
+    whole = boss.get("/api/v1/user").json()
+    answer = boss.patch("/api/v1/user", whole | {"name": "Eve", "inboxToEmail": True}, format="json")
+    # Who they are is for their organization to say: of that nothing is changed.
+    assert (answer.status_code, answer.json()) == (200, whole | {"inboxToEmail": True})

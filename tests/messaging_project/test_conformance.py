@@ -13,6 +13,7 @@ import pytest
 
 from alarms.models import Alarm, Feedback
 from escalations.models import EscalationConfiguration, ResponseTimeout
+from inbox.models import InboxMessage, Message
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 from tests import factories
 from tests.processes import ROOT, service, until
@@ -20,6 +21,7 @@ from tests.processes import ROOT, service, until
 # So many cases an operation and phase; more in a longer run by hand.
 EXAMPLES = os.environ.get("CONFORMANCE_EXAMPLES", "20")
 SECRET = "of-the-other-brigade"
+MESSAGES = 40
 
 
 class World(NamedTuple):
@@ -27,13 +29,22 @@ class World(NamedTuple):
     elsewhere: Organization
     member: User
     admin: User
+    foreigner: User
     ids: dict[str, list[int]]
+
+    def user(self, principal: str) -> User:
+        """Return who asks; of an organization, which has no inbox, whose messages it asks for."""
+        return self.admin if principal == "admin" else self.member
 
     def header(self, principal: str) -> str:
         if principal == "organization":
             return f"API-TOKEN: {ApiToken.issue(name='test', organization=self.organization)[1]}"
-        user = self.member if principal == "user" else self.admin
-        return f"Personal-Access-Token: {PersonalAccessToken.issue(name='test', user=user)[1]}"
+        return f"Personal-Access-Token: {PersonalAccessToken.issue(name='test', user=self.user(principal))[1]}"
+
+    def known(self, principal: str) -> dict[str, list[int]]:
+        """Return what is asked for, with messages of the caller and, as of every kind, what is another's."""
+        messages = InboxMessage.objects.filter(user__in=(self.user(principal), self.foreigner)).order_by("pk")
+        return self.ids | {"messages": [message.pk for message in messages]}
 
 
 @pytest.fixture
@@ -53,6 +64,7 @@ def world(transactional_db: None) -> World:
             message = factories.AlarmMessageFactory(alarm=alarm, user=user)
             factories.DeviceMessageFactory(alarm_message=message)
         alarms.append(alarm.pk)
+    write_messages(organization, elsewhere, to=(member, admin), foreigner=foreigner)
     factories.escalation(organization, ("app", 0), ("sms", 60))
     factories.escalation(elsewhere, ("call", 77))
     ids = {
@@ -63,7 +75,24 @@ def world(transactional_db: None) -> World:
         "alarms": [alarms[0]] * 4 + [alarms[1]],
     }
     assert foreign_group.pk not in ids["units"]
-    return World(organization, elsewhere, member, admin, ids)
+    return World(organization, elsewhere, member, admin, foreigner, ids)
+
+
+def write_messages(
+    organization: Organization, elsewhere: Organization, *, to: tuple[User, ...], foreigner: User
+) -> None:
+    """Fill inboxes: many are deleted. Who has sent them is in both organizations, and in a group of each."""
+    sender = factories.member(organization)
+    factories.MembershipFactory(organization=elsewhere, user=sender)
+    for owner, name in ((organization, "Divers"), (elsewhere, f"Divers {SECRET}")):
+        group = factories.GroupFactory(organization=owner, name=name)
+        group.memberships.set(owner.memberships.filter(user=sender))
+    for number in range(MESSAGES):
+        message = factories.MessageFactory(sender=sender, translations={"de": "Übung"})
+        for user in to:
+            factories.InboxMessageFactory(message=message, user=user)
+        if number % 4 == 0:
+            factories.InboxMessageFactory(message__sender=sender, message__text=SECRET, user=foreigner)
 
 
 def state_of(organization: Organization) -> list[object]:
@@ -75,11 +104,13 @@ def state_of(organization: Organization) -> list[object]:
         EscalationConfiguration.objects.entries_of(organization),
         ResponseTimeout.in_force(organization),
         list(User.objects.filter(managing_organization=organization).values()),
+        list(InboxMessage.objects.filter(user__managing_organization=organization).order_by("pk").values()),
+        list(Message.objects.filter(text=SECRET).order_by("pk").values()),
     ]
 
 
-def examined(world: World, header: str, url: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Let the tool ask everything, as whom a header says."""
+def examined(world: World, principal: str, url: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Let the tool ask everything."""
     # An address that is too long, as invalid ones may be, is told so.
     (folder / "schemathesis.toml").write_text(
         "[checks.negative_data_rejection]\nexpected-statuses = [400, 401, 403, 404, 405, 409, 413, 414, 415, 431]\n"
@@ -92,11 +123,11 @@ def examined(world: World, header: str, url: str, folder: Path) -> subprocess.Co
     variables = {
         "SCHEMATHESIS_HOOKS": "tests.messaging_project.schemathesis_hooks",
         "PYTHONPATH": str(ROOT),
-        "KNOWN_IDS": json.dumps(world.ids),
+        "KNOWN_IDS": json.dumps(world.known(principal)),
         "FOREIGN_MARK": SECRET,
     }
     return subprocess.run(
-        [sys.executable, *command.split(), header],
+        [sys.executable, *command.split(), world.header(principal)],
         cwd=folder,
         env=os.environ | variables,
         capture_output=True,
@@ -111,9 +142,13 @@ def test_every_answer_is_as_documented(world: World, tmp_path: Path, principal: 
     with service(tmp_path) as processes:
         processes.start("web")
         until(processes.alive)
-        tool = examined(world, world.header(principal), processes.url, tmp_path)
+        tool = examined(world, principal, processes.url, tmp_path)
         log = processes.log("web")
     assert tool.returncode == 0, tool.stdout[-8000:] + tool.stderr[-2000:]
     assert "Traceback" not in log
     assert state_of(world.elsewhere) == before
+    # What was asked for was not all refused, but to whom there is no inbox.
+    own = InboxMessage.objects.filter(user=world.user(principal))
+    came = Message.objects.filter(sender=world.user(principal)).exists()
+    assert came == own.exclude(read_at=None).exists() == (principal != "organization")
     print(tool.stdout[-4000:])

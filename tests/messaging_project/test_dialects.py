@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import re_path
@@ -22,10 +24,18 @@ from rest_framework.exceptions import (
     ValidationError,
 )
 from rest_framework.request import Request
+from rest_framework.test import APIClient
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
+from inbox.views import InboxViewSet
 from messaging_project import errors
+from messaging_project.api import ViewSet
 from organizations.authentication import ApiTokenAuthentication
+from organizations.models import Organization, User
+from organizations.views import UserViewSet
+from tests import factories
+from tests.dialect import property_of, refused
 
 LOCKED = OperationalError("secret")
 LOCKED.__cause__ = LockNotAvailable("secret")
@@ -153,3 +163,96 @@ def test_the_field_of_an_error_is_the_property_of_the_inboxs_answer() -> None:
         "responseMessage": "There is no such thing. alarmID: there is no alarm 7.",
         "property": "alarmID",
     }
+
+
+# What operations of each dialect really answer: the status, the inbox's property, and a request to each: method, path,
+# body and media type.
+
+JSON, MIB = "application/json", 1024 * 1024
+SEND, STATUS = ("POST", "/msg/send"), "/messagestatus/7"
+REAL: dict[str, tuple[int, str, tuple[str, str, str, str], tuple[str, str, str, str]]] = {
+    "a field": (
+        400,
+        "toUserId[0]",
+        (*SEND, '{"message": "Drill", "toUserId": [{"id": 7}]}', JSON),
+        ("POST", "/escalation", '{"escalations": [{"delay": "x"}]}', JSON),
+    ),
+    "a parameter": (
+        400,
+        "unread",
+        ("GET", "/msg/list?unread=perhaps", "", JSON),
+        ("GET", f"{STATUS}?user_id=x", "", JSON),
+    ),
+    "no JSON": (400, "body", (*SEND, "{", JSON), ("PATCH", "/user", "{", JSON)),
+    "not there": (404, "id", ("DELETE", "/msg/7", "", JSON), ("GET", "/alarm/7", "", JSON)),
+    "method": (405, "", ("PUT", "/msg/7", "{}", JSON), ("PUT", "/alarm/7", "{}", JSON)),
+    "too large": (
+        413,
+        "",
+        ("POST", "/msg/read", f'{{"messages": [], "x": "{"x" * MIB}"}}', JSON),
+        ("PATCH", "/user", f'{{"x": "{"x" * MIB}"}}', JSON),
+    ),
+    "media type": (415, "", (*SEND, "message=Drill", "text/plain"), ("PATCH", "/user", "language=de", "text/plain")),
+}
+
+
+@pytest.fixture
+def user(as_user: Callable[[User], APIClient]) -> APIClient:
+    return as_user(factories.member(factories.OrganizationFactory()))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", list(REAL))
+def test_what_is_wrong_with_a_request_is_told_in_the_dialect_of_its_path(user: APIClient, name: str) -> None:
+    status, about, inbox, other = REAL[name]
+    for method, path, body, media_type in (inbox, other):
+        answer = user.generic(method, f"/api/v1{path}", body, media_type)
+        assert refused(answer, status)
+        assert path == other[1] or property_of(answer) == about
+
+
+@pytest.mark.django_db
+def test_who_is_not_known_or_no_user_is_told_so_in_the_dialect_of_the_path(
+    as_organization: Callable[[Organization], APIClient],
+) -> None:
+    token = as_organization(factories.OrganizationFactory())
+    for path in ("/msg/list", "/msg/7", "/user"):
+        assert refused(APIClient().get(f"/api/v1{path}"), 401, "API-TOKEN")
+        assert refused(token.get(f"/api/v1{path}"), 403, "API token")
+
+
+class Exhausted(BaseThrottle):
+    def allow_request(self, request: Request, view: APIView) -> bool:
+        return False
+
+    def wait(self) -> float:
+        return 6.5
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("view", "path"), [(InboxViewSet, "/msg/list"), (UserViewSet, "/user")])
+def test_too_many_requests_are_told_so_in_the_dialect_of_the_path(
+    user: APIClient, monkeypatch: pytest.MonkeyPatch, view: type[ViewSet], path: str
+) -> None:
+    monkeypatch.setattr(view, "throttle_classes", (Exhausted,))
+    answer = user.get(f"/api/v1{path}")
+    assert refused(answer, 429)
+    assert answer["Retry-After"] == "7"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("table", "path"), [("inbox_inboxmessage", "/msg/list"), ("organizations_membership", "/organizations")]
+)
+def test_what_others_hold_for_too_long_is_told_in_the_dialect_of_the_path(
+    user: APIClient, table: str, path: str
+) -> None:
+    with closing(connection.copy()) as other, connection.cursor() as cursor:
+        other.cursor().execute(f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        cursor.execute("SET lock_timeout = '20ms'")
+        try:
+            answer = user.get(f"/api/v1{path}")
+        finally:
+            cursor.execute("RESET lock_timeout")
+    assert refused(answer, 503, "ask again")
+    assert user.get(f"/api/v1{path}").status_code == 200

@@ -17,6 +17,7 @@ import pytest
 from django.db import transaction
 from rest_framework.test import APIClient
 
+from inbox.models import InboxMessage
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 from tests import factories
 from tests.dialect import refused
@@ -27,8 +28,8 @@ pytestmark = pytest.mark.django_db
 
 MIB = 1024 * 1024
 # Long, so that none is found in an answer by chance.
-ORGANIZATION, USER, ALARM, NOTHING = (10**15 + number for number in range(4))
-IDS = {"organization": ORGANIZATION, "user": USER, "alarm": ALARM}
+ORGANIZATION, USER, ALARM, MESSAGE, NOTHING = (10**15 + number for number in range(5))
+IDS = {"organization": ORGANIZATION, "user": USER, "alarm": ALARM, "message": MESSAGE}
 WRITES = [name for name in WALK if name.startswith(("POST", "PUT", "PATCH"))]
 
 Headers = dict[str, str]
@@ -71,11 +72,13 @@ def expected(operation: str, caller: str) -> int:
 
 @pytest.fixture
 def brigade() -> Organization:
-    """An organization with an escalation, and an alarm of which one member was notified."""
+    """An organization with an escalation, an alarm of which one member was notified, and a message to that member."""
     organization: Organization = factories.OrganizationFactory(pk=ORGANIZATION)
     factories.escalation(organization, ("sms", 1))
     alarm = factories.AlarmFactory(pk=ALARM, organization=organization)
-    factories.AlarmMessageFactory(alarm=alarm, user=factories.member(organization, pk=USER))
+    user = factories.member(organization, pk=USER)
+    factories.AlarmMessageFactory(alarm=alarm, user=user)
+    factories.InboxMessageFactory(pk=MESSAGE, user=user)
     return organization
 
 
@@ -163,10 +166,16 @@ def test_nor_does_who_answers_for_themselves_learn_of_it(brigade: Organization, 
     assert [status for status, _text in answers_of("POST messaging/feedback", personal(user), asked)] == [404]
 
 
-@pytest.mark.parametrize("operation", ["GET alarm/<pk>", "PATCH alarm/<pk>"])
-def test_nor_does_a_member_learn_which_alarms_there_are(brigade: Organization, operation: str) -> None:
+@pytest.mark.parametrize("operation", ["GET alarm/<pk>", "PATCH alarm/<pk>", "GET msg/<pk>", "DELETE msg/<pk>"])
+def test_nor_does_a_member_learn_which_alarms_and_messages_there_are(brigade: Organization, operation: str) -> None:
     headers = personal(factories.member(brigade))
     assert [status for status, _text in answers_of(operation, headers, there_or_not(operation))] == [404]
+
+
+def test_nor_does_anybody_learn_of_messages_by_setting_them_to_be_read(brigade: Organization) -> None:
+    for user in (factories.UserFactory(), factories.member(brigade), factories.admin(brigade)):
+        answers = answers_of("POST msg/read", personal(user), there_or_not("POST msg/read"))
+        assert [status for status, _text in answers] == [201]
 
 
 @pytest.mark.parametrize("name", ["users", "units"])
@@ -230,6 +239,7 @@ def test_a_body_that_is_none_is_refused(brigade: Organization, operation: str) -
     for name, (status, body, media_type, naming) in BODIES.items():
         assert refused(client.generic(method, url, body, media_type), status, naming), name
     assert brigade.alarms.get().closed_at is None
+    assert [message.read_at for message in InboxMessage.objects.all()] == [None]
 
 
 @pytest.mark.parametrize("operation", WRITES)

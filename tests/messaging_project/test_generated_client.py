@@ -1,4 +1,4 @@
-"""A client that a generator makes of the OpenAPI document drives an alarm through, from raising to answering."""
+"""A client that a generator makes of the OpenAPI document drives an alarm and the inbox through."""
 
 from __future__ import annotations
 
@@ -91,3 +91,44 @@ def test_a_generated_client_drives_an_alarm_through(generated: Any, clients: dic
     late = ask("feedback.feedback", "user", body=models.Feedback(response=False, user_id=user.id, alarm_id=alarm.id))
     assert isinstance(late, models.Error)
     assert "closed" in late.error
+
+
+def test_a_generated_client_drives_the_inbox(generated: Any, clients: dict[str, Any]) -> None:
+    models = generated("models")
+
+    def detailed(operation: str, asking: str = "user", **arguments: Any) -> Any:
+        return generated(f"api.{operation}").sync_detailed(client=clients[asking], **arguments)
+
+    def ask(operation: str, asking: str = "user", **arguments: Any) -> Any:
+        return detailed(operation, asking, **arguments).parsed
+
+    user = ask("user.get_user")
+    order = models.MessageSendRequest(
+        message="Drill at {0}", parameters=["8"], to_user_id=[user.id], instant_time_minutes=600
+    )
+    order.translations = type(order).from_dict({"message": "", "translations": {"de": "Übung um {0}"}}).translations
+    sent = ask("msg.send_message", body=order)
+    assert (sent.response_info.response_code.value, sent.response_info.property_) == ("OK", "")
+    (message,) = sent.messages
+    assert (message.message, message.type_.value, message.is_instant_message) == ("Drill at 8", "INFO", True)
+    assert (message.sender.id, message.sender.last_name, message.sender.groups) == (user.id, user.surname, [])
+    assert ask("msg.view_message", id=message.id).messages == [message]
+
+    poll = detailed("msg.list_messages", unread=True, limit=5)
+    assert poll.parsed.messages == [message]
+    again = detailed("msg.list_messages", unread=True, limit=5, if_none_match=poll.headers["ETag"])
+    assert (again.status_code, again.parsed) == (304, None)
+    read = ask("msg.mark_messages_read", body=models.MessagesReadRequest(messages=[message.id]))
+    assert read.response_info.response_message == "Successfully set 1 messages to 'read'"
+    assert ask("msg.list_messages", unread=True).messages == []
+    assert ask("msg.list_messages", before=message.id).messages == []
+
+    told = ask("user.update_user", body=models.PatchedPreferences(inbox_to_email=True, language="de"))
+    assert (told.inbox_to_email, told.language, told.surname) == (True, "de", user.surname)
+    assert ask("user.get_user") == told
+    assert [each.message for each in ask("msg.list_messages").messages] == ["Übung um 8"]
+
+    assert detailed("msg.delete_message", id=message.id).status_code == 204
+    gone, refused = ask("msg.view_message", id=message.id), ask("msg.send_message", "organization", body=order)
+    assert (gone.response_info.response_code.value, gone.response_info.property_) == ("NOTFOUND", "id")
+    assert refused.response_info.response_code.value == "PERMISSION"

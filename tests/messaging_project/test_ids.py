@@ -12,10 +12,11 @@ from rest_framework.test import APIClient
 
 from alarms.models import Alarm, AlarmMessage, Feedback
 from escalations.models import Escalation, ResponseTimeout
+from inbox.models import InboxMessage, Message
 from messaging_project.openapi import DOCUMENT
 from organizations.models import User
 from tests import factories
-from tests.dialect import refused
+from tests.dialect import property_of, refused
 from tests.messaging_project.test_status_codes import filled, operation
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +53,7 @@ ENTRIES = {"escalations": [{"wayofalarm": "sms", "delay": 1}]}
 ALARM = {"organizationID": "ORG", "message": "Fire"}
 SET, SET_ALL = "POST /escalation", "POST /escalation/organization"
 RAISE, PREVIEW, FEEDBACK = "POST /alarm", "POST /alarm/preview", "POST /messaging/feedback"
+SEND, READ = "POST /msg/send", "POST /msg/read"
 
 BODIES = [
     Place(SET, "organizationID", 404, ENTRIES | {"organizationID": "HERE", "userID": "MEMBER"}),
@@ -71,6 +73,10 @@ BODIES = [
     Place(FEEDBACK, "alarmID", 404, {"alarmID": "HERE", "userID": "BOSS", "response": True}),
     Place(FEEDBACK, "organizationID", 404, {"organizationID": "HERE", "userID": "BOSS", "response": True}),
     Place(FEEDBACK, "userID", 403, {"alarmID": "NOTICE", "userID": "HERE", "response": True}),
+    Place(SEND, "toUserId", 400, {"message": "Drill", "toUserId": ["MEMBER", "HERE"]}),
+    Place(SEND, "toGroupId", 400, {"message": "Drill", "toUserId": ["MEMBER"], "toGroupId": ["UNIT", "HERE"]}),
+    # Ids that are not the caller's change nothing.
+    Place(READ, "messages", 201, {"messages": ["MESSAGE", "HERE"]}),
 ]
 PATHS = [
     Place("GET /escalation/HERE?organization_id=ORG", "userID", 404),
@@ -82,19 +88,23 @@ PATHS = [
     Place("GET /alarm/HERE", "alarmID", 404),
     Place("PATCH /alarm/HERE", "alarmID", 404, {}),
     Place("GET /messagestatus/HERE?organization_id=ORG&user_id=BOSS", "alarm_id", 404),
+    Place("GET /msg/HERE", "id", 404),
+    Place("DELETE /msg/HERE", "id", 404),
 ]
 QUERIES = [
     Place("GET /escalation/MEMBER?organization_id=HERE", "organization_id", 404),
     Place("GET /messagestatus/NOTICE?organization_id=HERE&user_id=BOSS", "organization_id", 404),
     Place("GET /messagestatus/NOTICE?organization_id=ORG&user_id=HERE", "user_id", 404),
     *(Place(f"GET /{path}?organization=HERE", "organization", 404) for path in ("users", "units", "alarms")),
+    # A bound, which nothing needs to have.
+    Place("GET /msg/list?before=HERE", "before", 200),
 ]
 PLACES = BODIES + PATHS + QUERIES
 each_place = pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{place.names} of {place.request}")
 
 
 class World:
-    """An organization with an alarm of which its boss, who asks, was notified, and with a member."""
+    """An organization with an alarm of which its boss, who asks, was notified, with a message to them and a member."""
 
     def __init__(self, as_user: Callable[[User], APIClient]) -> None:
         organization = factories.OrganizationFactory()
@@ -108,6 +118,7 @@ class World:
             "MEMBER": factories.member(organization).pk,
             "UNIT": factories.GroupFactory(organization=organization).pk,
             "NOTICE": notice.pk,
+            "MESSAGE": factories.InboxMessageFactory(user=self.boss).pk,
         }
         self.client = as_user(self.boss)
 
@@ -120,7 +131,10 @@ class World:
 
 def state() -> list[object]:
     """What a request that is refused must leave as it is."""
-    tables: tuple[type[models.Model], ...] = (Alarm, AlarmMessage, Feedback, Escalation, ResponseTimeout)
+    tables: tuple[type[models.Model], ...] = (
+        *(Alarm, AlarmMessage, Feedback, Escalation, ResponseTimeout),
+        *(Message, InboxMessage),
+    )
     return [list(table._default_manager.order_by("pk").values()) for table in tables]
 
 
@@ -133,7 +147,10 @@ def world(as_user: Callable[[User], APIClient]) -> World:
 def test_what_is_no_id_is_400_names_the_field_and_changes_nothing(world: World, place: Place) -> None:
     before = state()
     for kind, texts in MALFORMED.items():
-        assert refused(world.ask(place, *texts), 400, place.names), kind
+        answer = world.ask(place, *texts)
+        assert refused(answer, 400, place.names), kind
+        # Of a list it is said which of its items is none.
+        assert "/msg/" not in place.request or property_of(answer).partition("[")[0] == place.names, kind
     assert state() == before
 
 
@@ -141,6 +158,14 @@ def test_the_largest_id_is_one(world: World) -> None:
     for place in PLACES:
         answer = world.ask(place, str(LARGEST))
         assert answer.status_code == place.unknown, (place, answer.content)
+        if "/msg/" in place.request and place.unknown >= 400:
+            assert refused(answer, place.unknown, str(LARGEST))
+            assert property_of(answer) == place.names
+
+
+def is_about_ids(field: str, schema: Any) -> bool:
+    """Whether a field of the document holds an id, or a list of them."""
+    return field.endswith("ID") or schema.get("items", {}).get("format") == "int64"
 
 
 def test_every_id_of_the_document_is_among_the_places() -> None:
@@ -152,12 +177,12 @@ def test_every_id_of_the_document_is_among_the_places() -> None:
             found |= {
                 (name, parameter["name"])
                 for parameter in described.get("parameters", ())
-                if parameter["schema"].get("format") == "int64" and parameter["name"] != "offset"
+                if parameter["schema"].get("format") == "int64" and parameter["name"] not in {"limit", "offset"}
             }
             if "requestBody" in described:
                 reference = described["requestBody"]["content"]["application/json"]["schema"]["$ref"]
                 fields = document["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
-                found |= {(name, field) for field in fields if field.endswith("ID")}
+                found |= {(name, field) for field, described in fields.items() if is_about_ids(field, described)}
     assert {(operation(place.request), place.names) for place in PLACES if "." not in place.names} == found
 
 
@@ -189,3 +214,9 @@ def test_in_a_query_too(world: World, query: str) -> None:
     for whose, status in (("BOSS", 200), ("MEMBER", 403)):
         answer = world.ask(Place(f"GET /escalation/{whose}{query}", "", status), "")
         assert answer.status_code == status, answer.content
+
+
+@pytest.mark.parametrize("query", ["?before=0", "?before=", ""])
+def test_nor_is_a_bound_of_the_inbox_where_it_is_0_or_absent(world: World, query: str) -> None:
+    answer = world.ask(Place(f"GET /msg/list{query}", "before", 200), "")
+    assert [message["id"] for message in answer.json()["messages"]] == [world.ids["MESSAGE"]]

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
+from itertools import product
 from typing import Any, NamedTuple
+from unittest.mock import ANY
 
 import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from inbox.models import InboxMessage
 from messaging_project.urls import router
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 from tests import factories
+from tests.dialect import refused
 
 pytestmark = pytest.mark.django_db
 
@@ -29,11 +33,12 @@ UNKNOWN = (
 )
 CALLERS = ("stranger", "foreign admin", "foreign token", "member", "other admin", "admin", "token")
 
-# For each operation: its path with {organization}, {user} (a member who is the recipient, not the caller) and {alarm},
-# a body, and the status for each of CALLERS. A stranger is in no organization; "foreign" is of another organization;
-# "other admin" administers the organization but does not manage the user.
+# For each operation: its path with {organization}, {user} (a member who is the recipient, not the caller), {alarm} and
+# {message} (in the inbox of the user), a body, and the status for each of CALLERS. A stranger is in no organization;
+# "foreign" is of another organization; "other admin" administers the organization but does not manage the user.
 WALK: dict[str, tuple[str, dict[str, Any] | None, tuple[int, ...]]] = {
     "GET user": ("/user", None, (200, 200, 403, 200, 200, 200, 403)),
+    "PATCH user": ("/user", {"inboxToEmail": True}, (200, 200, 403, 200, 200, 200, 403)),
     "GET organizations": ("/organizations", None, (200, 200, 200, 200, 200, 200, 200)),
     "GET users": ("/users?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
     "GET units": ("/units?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
@@ -101,6 +106,16 @@ WALK: dict[str, tuple[str, dict[str, Any] | None, tuple[int, ...]]] = {
         {"alarmID": "{alarm}", "organizationID": "{organization}", "userID": "{user}", "response": True},
         (403, 403, 404, 403, 403, 403, 200),
     ),
+    # What has come to somebody's inbox is theirs alone, whoever administers them.
+    "POST msg/send": (
+        "/msg/send",
+        {"message": "Drill", "toUserId": ["{user}"]},
+        (400, 400, 403, 201, 201, 201, 403),
+    ),
+    "GET msg/list": ("/msg/list", None, (200, 200, 403, 200, 200, 200, 403)),
+    "GET msg/<pk>": ("/msg/{message}", None, (404, 404, 403, 404, 404, 404, 403)),
+    "POST msg/read": ("/msg/read", {"messages": ["{message}"]}, (201, 201, 403, 201, 201, 201, 403)),
+    "DELETE msg/<pk>": ("/msg/{message}", None, (404, 404, 403, 404, 404, 404, 403)),
 }
 
 
@@ -111,6 +126,8 @@ class World(NamedTuple):
     def filled(self, value: Any) -> Any:
         if isinstance(value, dict):
             return {key: self.filled(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.filled(item) for item in value]
         if isinstance(value, str) and value.strip("{}") in self.ids:
             return self.ids[value.strip("{}")]
         return value
@@ -123,6 +140,7 @@ def world(as_user: Callable[[User], APIClient], as_organization: Callable[[Organ
     user = factories.member(organization)
     alarm = factories.AlarmFactory(organization=organization)
     factories.AlarmMessageFactory(alarm=alarm, user=user)
+    message = factories.InboxMessageFactory(user=user)
     # Managed by the one, administered by the other: the admin of `organization` is asked for somebody else's person.
     guest = factories.member(elsewhere)
     factories.MembershipFactory(organization=organization, user=guest)
@@ -136,7 +154,8 @@ def world(as_user: Callable[[User], APIClient], as_organization: Callable[[Organ
         "token": as_organization(organization),
         **unknown(organization),
     }
-    return World(clients, {"organization": organization.pk, "user": user.pk, "alarm": alarm.pk, "guest": guest.pk})
+    things = {"organization": organization, "user": user, "alarm": alarm, "message": message, "guest": guest}
+    return World(clients, {name: thing.pk for name, thing in things.items()})
 
 
 def unknown(organization: Organization) -> dict[str, APIClient]:
@@ -195,15 +214,23 @@ def test_everybody_gets_what_is_theirs(world: World, operation: str, caller: str
     answer = ask(world, operation, caller)
     assert answer.status_code == expected, answer.content
     if expected >= 400:
-        assert set(answer.json()) == {"success", "message", "error"}
+        assert refused(answer, expected)
+    elif "msg/" in operation:
+        assert answer.json()["messages"] == ([] if "send" not in operation else [ANY])
+        assert answer.json()["responseInfo"]["responseCode"] == "OK"
+
+
+def test_nobody_but_its_owner_reads_changes_or_deletes_a_message(world: World) -> None:
+    for operation, caller in product([name for name in WALK if "msg/" in name], CALLERS):
+        ask(world, operation, caller)
+    assert InboxMessage.objects.get(pk=world.ids["message"]).read_at is None
 
 
 @pytest.mark.parametrize("operation", list(WALK))
 def test_who_is_not_known_gets_nothing(world: World, operation: str) -> None:
     for caller in UNKNOWN:
         answer = ask(world, operation, caller)
-        assert answer.status_code == 401, (caller, answer.content)
-        assert set(answer.json()) == {"success", "message", "error"}
+        assert refused(answer, 401), caller
 
 
 def test_everybody_in_the_world_is_asked(world: World) -> None:

@@ -11,15 +11,18 @@ from procrastinate.contrib.django import app
 
 from messaging_project import database
 
-# Upkeep has places of its own, so that long jobs do not hold it up.
+# These have places of their own: a long job holds up none of another kind.
 UPKEEP_PLACES = 2
+INBOX_PLACES = 2
 
 
 class Command(BaseCommand):
-    help = "Run the jobs: planning and upkeep. Any number of workers may run, on any number of machines."
+    help = "Run the jobs: planning, upkeep and the e-mails of the inbox. Any number may run, on any number of machines."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--concurrency", type=int, default=6, help="jobs at once, besides upkeep (default: 6)")
+        parser.add_argument(
+            "--concurrency", type=int, default=6, help="alarm jobs at once, besides upkeep and inbox (default: 6)"
+        )
 
     def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
         database.wait(seconds=3600, migrated=True)
@@ -28,10 +31,10 @@ class Command(BaseCommand):
 
 
 async def work(concurrency: int) -> None:
-    """Work until a signal comes or one of the two workers ends (its connection was cut: the supervisor starts anew)."""
+    """Work until a signal comes or one of the workers ends (its connection was cut: the supervisor starts anew)."""
     loop = asyncio.get_running_loop()
     # The default has too few threads on a small machine for all places.
-    loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + 2))
+    loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + INBOX_PLACES + 2))
     async with app.open_async():
         workers = [
             asyncio.create_task(
@@ -47,6 +50,7 @@ async def work(concurrency: int) -> None:
             for queue, places, delete_jobs in (
                 ("alarms", concurrency, "successful"),
                 ("upkeep", UPKEEP_PLACES, "always"),
+                ("inbox", INBOX_PLACES, "successful"),
             )
         ]
         stop = asyncio.create_task(stopped(loop))
