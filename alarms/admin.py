@@ -14,7 +14,7 @@ from django.utils.text import Truncator
 
 from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback, IdempotencyKey, Sender
 from alarms.upkeep import SENDER_DEAD_AFTER
-from organizations.admin import ModelAdmin, ReadOnly, TabularInline, list_link
+from messaging_project.admin import ModelAdmin, ReadOnly, TabularInline, list_link
 
 # One pass over an alarm's recipients for all its numbers.
 COUNTS = (

@@ -13,7 +13,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from escalations.models import MAX_ENTRIES, Escalation, EscalationConfiguration, ResponseTimeout
-from organizations.admin import ModelAdmin, OrganizationAdmin, TabularInline
+from messaging_project.admin import ModelAdmin, TabularInline
+from organizations.admin import OrganizationAdmin
 from organizations.models import Organization
 
 if TYPE_CHECKING:

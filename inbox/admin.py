@@ -18,8 +18,8 @@ from inbox import texts
 from inbox.models import InboxMessage, Message
 from inbox.sending import MessageOrder, send
 from inbox.serializers import MAX_MINUTES
+from messaging_project.admin import ModelAdmin, ReadOnly, Unchangeable, list_link
 from messaging_project.errors import details_of
-from organizations.admin import ModelAdmin, ReadOnly, Unchangeable, list_link
 from organizations.models import Group, Membership, Organization, User
 
 if TYPE_CHECKING:

@@ -1,10 +1,9 @@
-"""Who there is, in the admin; and what the admin of every app is built from."""
+"""Who there is, in the admin."""
 
 from __future__ import annotations
 
 import zoneinfo
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import admin, messages
@@ -12,11 +11,10 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
 
+from messaging_project.admin import ModelAdmin, TabularInline, list_link
 from organizations.models import (
     ApiToken,
     Device,
@@ -30,52 +28,13 @@ from organizations.models import (
 )
 
 if TYPE_CHECKING:
-    from django.contrib.admin import ModelAdmin as ModelAdmin
-    from django.contrib.admin import TabularInline as TabularInline
-
     DjangoUserAdminOfUsers = DjangoUserAdmin[User]
     MembershipFormSetBase = forms.BaseInlineFormSet[Membership, User, forms.ModelForm[Membership]]
 else:
     DjangoUserAdminOfUsers = DjangoUserAdmin
     MembershipFormSetBase = forms.BaseInlineFormSet
 
-    class OfModels:
-        """Django's admin classes know their models in brackets only when types are checked."""
-
-        def __class_getitem__(cls, _models: object) -> type:
-            return cls
-
-    class ModelAdmin(OfModels, admin.ModelAdmin):
-        pass
-
-    class TabularInline(OfModels, admin.TabularInline):
-        pass
-
-
 AnyToken = TypeVar("AnyToken", bound=Token)
-
-
-def list_link(model: type[models.Model], text: object, **filters: object) -> SafeString:
-    """Return a link to the list of the `model`s that the filters leave."""
-    url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
-    return format_html('<a href="{}?{}">{}</a>', url, urlencode(filters), text)
-
-
-class Unchangeable:
-    """Shows rows that stay as they were written."""
-
-    def has_change_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
-
-
-class ReadOnly(Unchangeable):
-    """Shows rows of which the service is the only author."""
-
-    def has_add_permission(self, request: HttpRequest, obj: models.Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Organization)
