@@ -92,8 +92,7 @@ def plan(*, alarm_id: int, first_id: int, last_id: int, now: datetime) -> None:
             last = start + timedelta(seconds=steps[-1].after if steps else 0)
             deadlines.append(alarm.until(last + alarm.timeout))
         write(alarm_id=alarm_id, rows=rows, ids=[pk for pk, _user in recipients], deadlines=deadlines, now=now)
-        if alarm.organization.alarms_in_inbox:
-            tell_of_alarm(alarm_id=alarm_id, user_ids=users)
+        tell_of_alarm(alarm_id=alarm_id, user_ids=users)
     logger.info("planned: alarm=%d recipients=%d messages=%d", alarm_id, len(recipients), len(rows))
 
 

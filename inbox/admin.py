@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -113,7 +114,8 @@ class MessageAdmin(Unchangeable, ModelAdmin[Message]):
         if obj is not None:
             return super().get_form(request, obj, change, **kwargs)
         form = super().get_form(request, obj, change, form=SendForm, fields=("text",))
-        groups = form.base_fields["groups"]
+        # The form shares this field with those of others, who have other groups.
+        groups = form.base_fields["groups"] = deepcopy(form.base_fields["groups"])
         assert isinstance(groups, GroupsField)
         groups.queryset = (
             Group.objects.filter(organization__in=organizations_of(request))
@@ -186,6 +188,7 @@ class InboxMessageAdmin(ReadOnly, ModelAdmin[InboxMessage]):
     list_display = ("id", "message", "user", "read_at", "instant_until", "copy_settled_at")
     list_filter = (("read_at", admin.EmptyFieldListFilter),)
     list_select_related = ("message", "user")
-    search_fields = ("user__login", "user__first_name", "user__last_name", "message__text")
+    search_fields = ("user__login", "user__first_name", "user__last_name")
+    search_help_text = "The recipient; the text is found among the messages."
     show_full_result_count = False
     fields = ("message", "user", "read_at", "instant_until", "copy_settled_at")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -16,3 +17,9 @@ def check_retention(**_options: Any) -> list[CheckMessage]:
     if 1 <= months <= MAX_MONTHS:
         return []
     return [Error(f"INBOX_RETENTION_MONTHS: {months} is not from 1 to {MAX_MONTHS} months", id="inbox.E001")]
+
+
+@register
+def check_catalogs(**_options: Any) -> list[CheckMessage]:
+    missing = [folder for folder in settings.LOCALE_PATHS if not Path(folder).is_dir()]
+    return [Error(f"LOCALE_PATHS: there is no folder {folder}", id="inbox.E002") for folder in missing]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import smtplib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection
+from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext as _
 
@@ -24,17 +25,17 @@ logger = logging.getLogger(__name__)
 # News of yesterday helps nobody, and it stands in the inbox all the same.
 GIVE_UP_AFTER = timedelta(days=1)
 MAX_SUBJECT = 120
-# Of one run; more than one only where the mail server hangs up.
-MAX_CONNECTIONS = 5
 
 
 class CopiesLeft(Exception):
     """Some copies have not been sent; the job is to be tried again."""
 
 
-def mail_copies(*, message_id: int, first_id: int, last_id: int, now: datetime) -> None:
-    """Send the copies of the inbox messages with ids from `first_id` to `last_id` that are not settled yet, over one
-    connection to the mail server.
+def mail_copies(
+    *, message_id: int, first_id: int, last_id: int, now: datetime, stop: Callable[[], bool] = lambda: False
+) -> None:
+    """Send the copies of the inbox messages with ids from `first_id` to `last_id` that are not settled yet, until
+    `stop` says so; over one connection to the mail server, unless that hangs up.
 
     May run twice: each copy is settled as soon as the server has taken it, and only one run at a time sends.
 
@@ -42,17 +43,20 @@ def mail_copies(*, message_id: int, first_id: int, last_id: int, now: datetime) 
     """
     waiting = InboxMessage.objects.filter(message_id=message_id, pk__range=(first_id, last_id)).wanting_a_copy()
     with lock(first_id):
-        ids = list(waiting.order_by("pk").values_list("pk", flat=True))
+        # In another order each time: what one cannot be sent for is not in the way of the same others again.
+        ids = deque(waiting.order_by("?").values_list("pk", flat=True))
         if not ids:
             return
-        if now - Message.objects.get(pk=message_id).sent_at > GIVE_UP_AFTER:
+        message = Message.objects.select_related("sender").get(pk=message_id)
+        if now - message.sent_at > GIVE_UP_AFTER:
             logger.error("copies by e-mail given up: message=%d copies=%d", message_id, len(ids))
-            waiting.update(copy_settled_at=now)
+            waiting.update(copy_settled_at=Now())
             return
-        left = send_all(waiting, deque(ids), now=now)
-    logger.info("copies by e-mail: message=%d sent=%d left=%d", message_id, len(ids) - left, left)
-    if left:
-        raise CopiesLeft(f"{left} copies of message {message_id}")
+        total = len(ids)
+        settled = send_all(message, waiting, ids, stop)
+    logger.info("copies by e-mail: message=%d settled=%d left=%d", message_id, settled, total - settled)
+    if settled < total:
+        raise CopiesLeft(f"{total - settled} copies of message {message_id}")
 
 
 @contextmanager
@@ -71,13 +75,13 @@ def lock(key: int) -> Iterator[None]:
             cursor.execute("SELECT pg_advisory_unlock(hashtextextended('copies by e-mail', %s))", [key])
 
 
-def send_all(waiting: InboxMessageQuerySet, ids: deque[int], *, now: datetime) -> int:
-    """Send copies, and return how many are left to be tried again.
+def send_all(message: Message, waiting: InboxMessageQuerySet, ids: deque[int], stop: Callable[[], bool]) -> int:
+    """Send copies, and return how many are settled.
 
-    One connection takes all, unless the server hangs up: of what it did that for, nothing behind it is to wait.
+    When the server hangs up, the others are sent over another connection, unless not one was settled over this.
     """
-    left = 0
-    for _number in range(MAX_CONNECTIONS):
+    settled = 0
+    while ids and not stop():
         server: BaseEmailBackend = get_connection()
         try:
             server.open()
@@ -86,32 +90,35 @@ def send_all(waiting: InboxMessageQuerySet, ids: deque[int], *, now: datetime) -
             logger.warning("copies by e-mail: the mail server: %s", mail.failure(error).reason)
             break
         try:
-            left += send_over(server, waiting, ids, now=now)
+            settled_now = send_over(server, message, waiting, ids, stop)
         finally:
             server.close()
-        if not ids:
+        if not settled_now:
             break
-    return left + len(ids)
+        settled += settled_now
+    return settled
 
 
-def send_over(server: BaseEmailBackend, waiting: InboxMessageQuerySet, ids: deque[int], *, now: datetime) -> int:
-    """Take copies off `ids` and send them, until the server answers no more; return how many failed for now."""
-    left = 0
-    while ids:
+def send_over(
+    server: BaseEmailBackend, message: Message, waiting: InboxMessageQuerySet, ids: deque[int], stop: Callable[[], bool]
+) -> int:
+    """Take copies off `ids` and send them, as long as the server serves; return how many are settled."""
+    settled = 0
+    while ids and not stop():
         # Read when its turn has come: the batch may take minutes, and whoever is not active any more gets none.
-        copy = waiting.filter(pk=ids.popleft()).select_related("message__sender", "user").first()
-        if copy is None:
-            continue
-        try:
-            server.send_messages([compose(copy)])
-        except Exception as error:
-            if not is_over(error, copy):
-                left += 1
-                if is_silence(error):
-                    break
-                continue
-        InboxMessage.objects.filter(pk=copy.pk).update(copy_settled_at=now)
-    return left
+        copy = waiting.filter(pk=ids.popleft()).select_related("user").first()
+        if copy is not None:
+            copy.message = message
+            try:
+                server.send_messages([compose(copy)])
+            except Exception as error:
+                if not is_over(error, copy):
+                    if serves_nobody(error):
+                        break
+                    continue
+            InboxMessage.objects.filter(pk=copy.pk).update(copy_settled_at=Now())
+        settled += 1
+    return settled
 
 
 def is_over(error: Exception, copy: InboxMessage) -> bool:
@@ -122,10 +129,10 @@ def is_over(error: Exception, copy: InboxMessage) -> bool:
     return permanent and not isinstance(error, smtplib.SMTPSenderRefused)
 
 
-def is_silence(error: Exception) -> bool:
-    """Whether the server has not answered at all."""
+def serves_nobody(error: Exception) -> bool:
+    """Whether the server has not answered at all, or refuses whatever the service sends."""
     if isinstance(error, smtplib.SMTPException):
-        return isinstance(error, smtplib.SMTPServerDisconnected)
+        return isinstance(error, smtplib.SMTPServerDisconnected | smtplib.SMTPSenderRefused)
     return isinstance(error, OSError)
 
 

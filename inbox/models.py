@@ -63,21 +63,24 @@ class InboxMessageQuerySet(models.QuerySet["InboxMessage"]):
         return self.filter(read_at=None)
 
     def wanting_a_copy(self) -> InboxMessageQuerySet:
-        """Those of which a copy by e-mail is to be sent: their owner is active, has an address and wants one."""
+        """Those of which a copy by e-mail is to be sent: their owner is active, has an address and still wants one."""
         owners = {"user__is_active": True, "user__inbox_to_email": True, "user__email__gt": ""}
-        return self.filter(copy_settled_at=None, **owners)
+        return self.filter(copy_wanted=True, copy_settled_at=None, **owners)
 
 
 class InboxMessage(models.Model):
     """A message in the inbox of one of its recipients. Its id is the one that the API knows."""
 
     message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="inbox_messages", db_index=False)
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="inbox_messages", db_index=False)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="inbox_messages", db_index=False)
     read_at = models.DateTimeField(null=True, blank=True)
     # Kept here and not with the message, so that a poll tells whether its answer has changed by this table alone.
     instant_until = models.DateTimeField(null=True, blank=True, help_text="How long it is an instant message.")
+    copy_wanted = models.BooleanField(
+        default=False, db_default=False, help_text="Whether its owner wanted copies by e-mail when it was sent."
+    )
     copy_settled_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the copy by e-mail was taken by the mail server, or was given up."
+        null=True, blank=True, help_text="When the mail server took the copy, or it was given up."
     )
 
     objects = InboxMessageQuerySet.as_manager()

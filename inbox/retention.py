@@ -9,7 +9,7 @@ from django.db import connection
 
 MAX_MONTHS = 1200
 BATCH = 5000
-MESSAGES_PER_STEP = 1000
+MESSAGES_PER_STEP = 100
 
 OLD = "sent_at < now() - make_interval(months => %(months)s)"
 COUNT = f"""
@@ -19,12 +19,13 @@ COUNT = f"""
 NEXT_STEP = """
     SELECT max(id) FROM (SELECT id FROM inbox_message WHERE id > %(after)s ORDER BY id LIMIT %(step)s) AS step
 """
+# What somebody is marking as read this moment goes the next night: neither waits for the other.
 PURGE = f"""
     DELETE FROM inbox_inboxmessage WHERE id IN (
         SELECT id FROM inbox_inboxmessage WHERE message_id IN (
             SELECT id FROM inbox_message WHERE id > %(after)s AND id <= %(until)s AND {OLD}
         )
-        LIMIT %(batch)s
+        LIMIT %(batch)s FOR UPDATE SKIP LOCKED
     )
 """  # noqa: S608 - made of constants
 # What all have deleted themselves goes too; not on its first day, while inboxes may still be filled.
@@ -42,9 +43,11 @@ def count_old(*, months: int) -> int:
     return count
 
 
-def purge(*, months: int, progress: Callable[[int], Any] | None = None) -> int:
-    """Delete the inbox messages that were sent more than `months` ago, and what is in no inbox any more. Return how
-    many inbox messages were deleted; `progress` is told of each batch.
+def purge(
+    *, months: int, progress: Callable[[int], Any] = lambda _deleted: None, stop: Callable[[], bool] = lambda: False
+) -> int:
+    """Delete the inbox messages that were sent more than `months` ago, and what is in no inbox any more, until `stop`
+    says so. Return how many inbox messages were deleted; `progress` is told of each batch.
 
     Each statement is a transaction of its own, so that nobody waits for a lock for long.
     """
@@ -53,17 +56,17 @@ def purge(*, months: int, progress: Callable[[int], Any] | None = None) -> int:
     total = 0
     values = {"months": months, "after": 0, "until": 0, "batch": BATCH, "step": MESSAGES_PER_STEP}
     with connection.cursor() as cursor:
-        while True:
+        while not stop():
             cursor.execute(NEXT_STEP, values)
             values["until"] = cursor.fetchone()[0]
             if values["until"] is None:
-                return total
+                break
             deleted = BATCH
-            while deleted == BATCH:
+            while deleted == BATCH and not stop():
                 cursor.execute(PURGE, values)
                 deleted = cursor.rowcount
                 total += deleted
-                if progress is not None:
-                    progress(deleted)
+                progress(deleted)
             cursor.execute(PURGE_WITHOUT_RECIPIENTS, values)
             values["after"] = values["until"]
+    return total

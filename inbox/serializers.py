@@ -21,6 +21,8 @@ from messaging_project.errors import ResponseCode
 
 MAX_MINUTES = 2**31 - 1
 MAX_TRANSLATIONS = 100
+# Of all texts and parameters together, as an inbox may hold thousands of them.
+MAX_TOTAL = 100_000
 LANGUAGE_CODE = re.compile(r"[A-Za-z0-9_-]{1,35}")
 
 
@@ -93,8 +95,12 @@ class MessageSendRequestSerializer(serializers.Serializer[object]):
         if not (attrs.get("toUserId") or attrs.get("toGroupId")):
             raise serializers.ValidationError({"toUserId": "No addressee: give toUserId or toGroupId."})
         parameters = attrs.get("parameters") or []
-        filled = (attrs["message"], *(attrs.get("translations") or {}).values())
-        if any(texts.filled_length(text, parameters) > texts.MAX_LENGTH for text in filled):
+        wordings = (attrs["message"], *(attrs.get("translations") or {}).values())
+        if sum(map(len, (*wordings, *parameters))) > MAX_TOTAL:
+            raise serializers.ValidationError(
+                {"translations": f"With message and parameters more than {MAX_TOTAL} characters."}
+            )
+        if any(texts.filled_length(text, parameters) > texts.MAX_LENGTH for text in wordings):
             raise serializers.ValidationError(
                 {"parameters": f"They make a text longer than {texts.MAX_LENGTH} characters."}
             )

@@ -1,11 +1,12 @@
-"""The jobs. Thin: each takes ids, reads the present state and may run twice."""
+"""The jobs. Thin: each takes ids, reads the present state and may run twice. As nothing else can end a job that runs in
+a thread, each asks whether its worker is to end."""
 
 from __future__ import annotations
 
 import logging
 
 from django.conf import settings
-from procrastinate import RetryStrategy
+from procrastinate import JobContext, RetryStrategy
 from procrastinate.contrib.django import app
 
 from inbox import mailing, retention
@@ -18,10 +19,16 @@ QUEUE = "inbox"
 LATER_AND_LATER = RetryStrategy(wait=2, linear_wait=5)
 
 
-@app.task(name="inbox.mail_copies", queue=QUEUE, retry=LATER_AND_LATER)
-def mail_copies(*, message_id: int, first_id: int, last_id: int) -> None:
+@app.task(name="inbox.mail_copies", queue=QUEUE, retry=LATER_AND_LATER, pass_context=True)
+def mail_copies(context: JobContext, *, message_id: int, first_id: int, last_id: int) -> None:
     try:
-        mailing.mail_copies(message_id=message_id, first_id=first_id, last_id=last_id, now=database.now())
+        mailing.mail_copies(
+            message_id=message_id,
+            first_id=first_id,
+            last_id=last_id,
+            now=database.now(),
+            stop=context.should_abort,
+        )
     except mailing.CopiesLeft:
         raise
     except Exception:
@@ -31,7 +38,7 @@ def mail_copies(*, message_id: int, first_id: int, last_id: int) -> None:
 
 
 @app.periodic(cron="17 3 * * *", periodic_id="purge_messages")
-@app.task(name="inbox.purge_messages", queue=QUEUE)
-def purge_messages(timestamp: int) -> None:
-    purged = retention.purge(months=settings.INBOX_RETENTION_MONTHS)
+@app.task(name="inbox.purge_messages", queue=QUEUE, retry=RetryStrategy(max_attempts=5, wait=60), pass_context=True)
+def purge_messages(context: JobContext, timestamp: int) -> None:
+    purged = retention.purge(months=settings.INBOX_RETENTION_MONTHS, stop=context.should_abort)
     logger.info("purged: %d messages older than %d months", purged, settings.INBOX_RETENTION_MONTHS)

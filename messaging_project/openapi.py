@@ -115,10 +115,13 @@ def with_blank(schema: Any) -> Any:
 
 def complete(result: dict[str, Any], **_options: Any) -> dict[str, Any]:
     """Head each operation with its name, add the errors that every one may answer with to those that it names itself
-    (errors.refusals), and say in which dialect they come."""
+    (errors.refusals), and say in which dialect they come. An empty parameter is as one that is not given."""
     for path, operations in result["paths"].items():
         for operation in operations.values():
             operation["summary"] = operation["operationId"]
+            for parameter in operation.get("parameters", ()):
+                if parameter["in"] == "query" and not parameter.get("required"):
+                    parameter["allowEmptyValue"] = True
             for code in (*COMMON, *(WITH_BODY if "requestBody" in operation else ())):
                 operation["responses"].setdefault(str(code), {"description": MESSAGES[code]})
             for code, response in operation["responses"].items():

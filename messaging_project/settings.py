@@ -253,7 +253,7 @@ PROCRASTINATE_WORKER_DEFAULTS = {
     "update_heartbeat_interval": 2.0,
     "stalled_worker_timeout": 8.0,
     "delete_jobs": "successful",
-    "shutdown_graceful_timeout": 10.0,
+    "shutdown_graceful_timeout": 5.0,
 }
 
 # Logs: one line an event, on standard error.

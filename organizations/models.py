@@ -41,6 +41,9 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError(f"{name!r} is not an IANA time zone such as Europe/Berlin.")
 
 
+validate_language = RegexValidator(r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*\Z", "A language code such as de or de-AT.")
+
+
 class OrganizationQuerySet(models.QuerySet["Organization"]):
     def by_id_or_name(self, text: str) -> Organization | None:
         """Return the organization with this id, else the one with exactly this name, else None (contract 8)."""
@@ -108,7 +111,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     language = models.CharField(
         max_length=35,
         default=default_language,
-        validators=[RegexValidator(r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*\Z", "A language code such as de or de-AT.")],
+        validators=[validate_language],
         help_text="The language of the texts this person gets.",
     )
     description = models.TextField(blank=True)

@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from messaging_project.api import StrictBooleanField, StrictCharField
-from organizations.models import User
+from organizations.models import User, validate_language
 
 
 class UserSerializer(serializers.Serializer[Any]):
@@ -27,7 +27,7 @@ class PreferencesSerializer(serializers.Serializer[Any]):
     language = StrictCharField(
         required=False,
         max_length=User._meta.get_field("language").max_length,
-        validators=User._meta.get_field("language").validators[:1],
+        validators=[validate_language],
         help_text="The language of the texts they get, such as de or de-AT.",
     )
 

@@ -79,10 +79,18 @@ class Migration(migrations.Migration):
                     models.DateTimeField(blank=True, help_text="How long it is an instant message.", null=True),
                 ),
                 (
+                    "copy_wanted",
+                    models.BooleanField(
+                        db_default=False,
+                        default=False,
+                        help_text="Whether its owner wanted copies by e-mail when it was sent.",
+                    ),
+                ),
+                (
                     "copy_settled_at",
                     models.DateTimeField(
                         blank=True,
-                        help_text="When the copy by e-mail was taken by the mail server, or was given up.",
+                        help_text="When the mail server took the copy, or it was given up.",
                         null=True,
                     ),
                 ),
@@ -90,7 +98,7 @@ class Migration(migrations.Migration):
                     "user",
                     models.ForeignKey(
                         db_index=False,
-                        on_delete=django.db.models.deletion.CASCADE,
+                        on_delete=django.db.models.deletion.PROTECT,
                         related_name="inbox_messages",
                         to=settings.AUTH_USER_MODEL,
                     ),

@@ -16,7 +16,7 @@ from rest_framework.test import APIClient
 
 from inbox.models import InboxMessage, Message
 from organizations.models import Group, Membership, Organization, User
-from tests.factories import GroupFactory, MembershipFactory, OrganizationFactory, UserFactory
+from tests.factories import GroupFactory, MembershipFactory, OrganizationFactory, UserFactory, analyze
 from tests.inbox.test_list import LIST, accepted, listed
 from tests.inbox.test_read_and_delete import set_read, url
 
@@ -55,6 +55,7 @@ def fill(user: User, count: int, senders: list[User]) -> list[int]:
         Message(sender=senders[number % len(senders)], text="Drill", sent_at=now) for number in range(count)
     )
     rows = InboxMessage.objects.bulk_create(InboxMessage(message=message, user=user) for message in messages)
+    analyze(Message, InboxMessage)
     return [row.pk for row in rows][::-1]
 
 

@@ -25,6 +25,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from procrastinate.contrib.django import app
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from inbox import retention, tasks
 from inbox.models import InboxMessage, Message
@@ -274,22 +275,16 @@ def test_the_job_runs_once_a_day() -> None:
     assert {later - earlier for earlier, later in pairwise(days)} == {DAY}
 
 
-def test_the_job_purges_what_is_older_than_the_setting_says(now: datetime, settings: Any) -> None:
-    settings.INBOX_RETENTION_MONTHS = 3
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_purges_what_is_older_than_the_setting_says(now: datetime, tmp_path: Path) -> None:
     kept, _gone = (sent(months_before(now, 3) + difference) for difference in (HOUR, -HOUR))
     for _ in range(2):
-        tasks.purge_messages(timestamp=0)
-        assert in_inboxes() == {kept}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_worker_does_the_job(now: datetime, tmp_path: Path) -> None:
-    kept, _gone = sent(now - 300 * DAY), sent(now - 400 * DAY)
-    tasks.purge_messages.defer(timestamp=0)
-    with service(tmp_path) as running:
+        tasks.purge_messages.defer(timestamp=0)
+    with service(tmp_path, INBOX_RETENTION_MONTHS="3") as running:
         running.start("worker")
-        until(lambda: Message.objects.count() == 1, what="the old message is purged")
+        until(lambda: not ProcrastinateJob.objects.filter(task_name="inbox.purge_messages").exists(), what="both jobs")
     assert in_inboxes() == {kept}
+    assert Message.objects.count() == 1
 
 
 @pytest.mark.parametrize(("months", "told"), [(-1, 1), (0, 1), (1, 0), (12, 0), (1200, 0), (1201, 1), (10**10, 1)])

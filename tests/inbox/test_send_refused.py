@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from rest_framework.test import APIClient
 
 from organizations.models import Organization, User
-from tests.factories import GroupFactory
+from tests import dialect
+from tests.factories import GroupFactory, admin
 
 pytestmark = pytest.mark.django_db
 
@@ -183,6 +185,58 @@ def test_as_many_ids_as_a_body_holds_are_no_error_of_the_service(
     beyond = as_user(anna).post(URL, {"message": "x", field: list(range(1, 120_000))}, format="json")
     refused(beyond, 400, "INVALIDDATA", about=field)
     assert stored() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/msg/send", "toUserId"), ("/msg/send", "toGroupId"), ("/alarm", "users"), ("/alarm", "units")],
+)
+@pytest.mark.parametrize(("count", "more"), [(100, 0), (101, 1), (5000, 4900)])
+def test_of_many_unknown_ids_100_are_named_and_the_others_counted(
+    brigade: Organization, as_user: AsUser, stored: Stored, path: str, field: str, count: int, more: int
+) -> None:
+    # POST /alarm names unknown ids as POST /msg/send does.
+    unknown = [900_000 + number for number in range(count)]
+    body = {"message": "Fire", "organizationID": brigade.pk, field: unknown, "alarmResources": {field: unknown}}
+    answer = as_user(admin(brigade)).post(f"/api/v1{path}", body, format="json")
+    assert dialect.refused(answer, 400, field)
+    said = answer.json().get("error") or answer.json()["responseInfo"]["responseMessage"]
+    numbers = [int(number) for number in re.findall(r"[0-9]+", said)]
+    named = set(numbers).intersection(unknown)
+    assert (len(named), len(numbers)) == (100, 100 + bool(more))
+    assert (f" {more} more" in said) == bool(more)
+    assert len(answer.content) < 2000
+    assert stored() == []
+
+
+@pytest.mark.parametrize("character", ["x", "🚒"])
+@pytest.mark.parametrize(("languages", "parameters"), [(9, 0), (0, 9), (4, 5)])
+def test_texts_and_parameters_may_have_100_000_characters_together(
+    anna: User,
+    ben: User,
+    as_user: AsUser,
+    stored: Stored,
+    refused: Any,
+    character: str,
+    languages: int,
+    parameters: int,
+) -> None:
+    text = character * 10_000
+    translations = {f"x{number}": text for number in range(languages)}
+    body = {"toUserId": [ben.pk], "message": text, "translations": translations, "parameters": [text] * parameters}
+    for one_more in ({"translations": translations | {"de": "y"}}, {"parameters": [*[text] * parameters, "y"]}):
+        refused(as_user(anna).post(URL, body | one_more, format="json"), 400, "INVALIDDATA", about="translations")
+        assert stored() == []
+    assert as_user(anna).post(URL, body, format="json").status_code == 201
+
+
+def test_there_may_be_100_languages(anna: User, ben: User, as_user: AsUser, stored: Stored, refused: Any) -> None:
+    translations = {f"x{number}": "Drill" for number in range(101)}
+    body = {"message": "Drill", "toUserId": [ben.pk], "translations": translations}
+    refused(as_user(anna).post(URL, body, format="json"), 400, "INVALIDDATA", about="translations")
+    assert stored() == []
+    del translations["x0"]
+    assert as_user(anna).post(URL, body, format="json").status_code == 201
 
 
 BODIES: dict[str, tuple[bytes, str]] = {

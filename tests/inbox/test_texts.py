@@ -10,6 +10,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
+from django.core.checks import run_checks
 from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
@@ -206,6 +207,16 @@ def test_a_text_may_be_a_key_of_a_catalog_of_the_service(catalog: Path) -> None:
 def test_a_folder_that_is_not_there_is_no_error(tmp_path: Path, settings: Any) -> None:
     settings.LOCALE_PATHS = [str(tmp_path / "nowhere")]
     assert texts.from_catalog("chair", "de") == "chair"
+
+
+def test_a_folder_that_is_not_there_is_told_at_the_start(folder: Path, settings: Any) -> None:
+    gone, file = folder / "nowhere", folder / "file"
+    file.touch()
+    settings.LOCALE_PATHS = [str(gone), str(folder), str(file)]
+    said = [found.msg for found in run_checks() if found.is_serious() and "LOCALE_PATHS" in found.msg]
+    assert [str(path) in line for path, line in zip((gone, file), said, strict=True)] == [True, True]
+    settings.LOCALE_PATHS = [str(folder)]
+    assert not [found for found in run_checks() if "LOCALE_PATHS" in found.msg]
 
 
 @pytest.mark.parametrize("text", ["Saturday", "January", "Password", "yes,no,maybe", "Yes", "user", "Home", "Delete"])

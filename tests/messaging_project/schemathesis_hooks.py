@@ -33,7 +33,7 @@ MAX_TEXT = 10_000
 
 def with_known_ids(values: dict[str, Any]) -> None:
     """Replace ids, by what was generated, so that a seed repeats its run; one of five stays: nobody's."""
-    for name in KINDS.keys() & values.keys():
+    for name in KINDS.keys() & {name for name, value in values.items() if value != ""}:
         if number := int(values[name]) % 5 and int(values[name]):
             values[name] = IDS[KINDS[name]][number % len(IDS[KINDS[name]])]
 

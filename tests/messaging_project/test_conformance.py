@@ -19,7 +19,7 @@ from tests import factories
 from tests.processes import ROOT, service, until
 
 # So many cases an operation and phase; more in a longer run by hand.
-EXAMPLES = os.environ.get("CONFORMANCE_EXAMPLES", "20")
+EXAMPLES = os.environ.get("CONFORMANCE_EXAMPLES", "10")
 SECRET = "of-the-other-brigade"
 MESSAGES = 40
 
