@@ -45,6 +45,7 @@ def senders_in(organizations: list[Organization], count: int, *, groups: int) ->
         for unit, membership in joined
         if unit.organization_id == membership.organization_id
     )
+    analyze(User, Membership, Group, Group.memberships.through)
     return senders
 
 
