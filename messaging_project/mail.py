@@ -6,6 +6,7 @@ import smtplib
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from anymail.exceptions import AnymailAPIError, AnymailRecipientsRefused
 from django.conf import settings
 
 
@@ -21,6 +22,12 @@ def failure(error: Exception) -> Failure:
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code = max((code for code, _text in error.recipients.values()), default=550)
         return Failure(f"recipient refused: SMTP {code}", permanent=code >= 500)
+    if isinstance(error, AnymailRecipientsRefused):
+        return Failure("recipient refused", permanent=True)
+    if isinstance(error, AnymailAPIError) and error.status_code:
+        # As with SMTP, what is wrong with the log-in says nothing of the message.
+        temporary = error.status_code in {401, 403, 408, 425, 429} or error.status_code >= 500
+        return Failure(f"HTTP {error.status_code}", permanent=not temporary)
     if isinstance(error, smtplib.SMTPConnectError | smtplib.SMTPHeloError | smtplib.SMTPAuthenticationError):
         # Says nothing of the message: once the server or the settings are mended it can still leave.
         return Failure(f"{type(error).__name__}: SMTP {error.smtp_code}", permanent=False)

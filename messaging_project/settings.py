@@ -9,6 +9,7 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from messaging_project.log_settings import logging_of
 from messaging_project.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -91,8 +92,15 @@ def _secret_key() -> str:
 
 SECRET_KEY = _secret_key()
 
+# What is kept encrypted (gateways of organizations, secrets of hooks): the first key writes, all of them read.
+ENCRYPTION_KEYS = [key for each in os.environ.get("ENCRYPTION_KEYS", "").split(",") if (key := each.strip())] or [
+    SECRET_KEY
+]
+
 # Web
 
+# How many proxies of ours stand before the service and say in X-Forwarded-For who asks.
+NUM_PROXIES = _integer("NUM_PROXIES", 0)
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=sorted({urlsplit(BASE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})
 )
@@ -120,6 +128,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "procrastinate.contrib.django",
+    "anymail",
     "messaging_project",
     "organizations",
     "escalations",
@@ -193,6 +202,7 @@ REST_FRAMEWORK = {
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "messaging_project.errors.exception_handler",
     "UNAUTHENTICATED_USER": None,
+    "NUM_PROXIES": NUM_PROXIES,
     "URL_FORMAT_OVERRIDE": None,
 }
 
@@ -228,6 +238,20 @@ GATEWAYS = {
 GATEWAY_SECRET = _secret("GATEWAY_SECRET")
 GATEWAY_TIMEOUT = 10  # seconds
 
+# Callbacks of Twilio are signed with it.
+TWILIO_AUTH_TOKEN = _secret("TWILIO_AUTH_TOKEN")
+
+# At most so many messages a minute to one device of a way; a way that is not named has no limit.
+MESSAGES_PER_MINUTE = {
+    way: int(count) if count.isdecimal() else -1
+    for way, _colon, count in (
+        entry.strip().partition(":") for entry in env.list("MESSAGES_PER_MINUTE", default=["sms:10", "call:10"])
+    )
+}
+
+# The country of phone numbers that are written without theirs, such as DE.
+PHONE_REGION = env.str("PHONE_REGION", default="") or None
+
 # Inbox
 
 INBOX_RETENTION_MONTHS = _integer("INBOX_RETENTION_MONTHS", 12)
@@ -235,7 +259,9 @@ INBOX_RETENTION_MONTHS = _integer("INBOX_RETENTION_MONTHS", 12)
 # E-mail
 
 _email = env.email_url_config(env.str("EMAIL_URL", default="smtp://localhost:25"))
-EMAIL_BACKEND = _email["EMAIL_BACKEND"]
+# One of django-anymail's, for a mail service with an interface of its own; its settings are ANYMAIL_... then.
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", default=_email["EMAIL_BACKEND"])
+ANYMAIL = {name.removeprefix("ANYMAIL_"): value for name, value in os.environ.items() if name.startswith("ANYMAIL_")}
 EMAIL_HOST = _email.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = _email.get("EMAIL_PORT") or 25
 EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
@@ -256,32 +282,7 @@ PROCRASTINATE_WORKER_DEFAULTS = {
     "shutdown_graceful_timeout": 5.0,
 }
 
-# Logs: one line an event, on standard error.
+# Logs
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-        "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
-            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
-            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
-        },
-    },
-    "handlers": {
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "json" if env.bool("LOG_JSON", default=False) else "line",
-        }
-    },
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {
-        "django": {"handlers": [], "propagate": True},
-        # A client's mistake is no event of the service.
-        "django.request": {"level": "ERROR"},
-        # A line a job and a tick of the sweep would bury the alarms.
-        "procrastinate": {"level": "WARNING"},
-    },
-}
+LOGGING = logging_of(level=LOG_LEVEL, as_json=env.bool("LOG_JSON", default=False))

@@ -26,12 +26,16 @@ if EMBEDDED:
 os.environ.setdefault("SECRET_KEY", "tests-only-" + "0123456789abcdef" * 4)
 # A file .env beside manage.py, or what the developer has exported, is not what is tested.
 for name in list(os.environ):
-    if name.startswith(("GATEWAY_", "EMAIL_", "DEFAULT_", "INBOX_", "JWT_")) or name in {
+    if name.startswith(("ANYMAIL_", "GATEWAY_", "EMAIL_", "DEFAULT_", "INBOX_", "JWT_", "TWILIO_")) or name in {
         "BASE_URL",
         "PORT",
         "TIME_ZONE",
         "LANGUAGE_CODE",
         "LOCALE_PATHS",
+        "PHONE_REGION",
+        "ENCRYPTION_KEYS",
+        "MESSAGES_PER_MINUTE",
+        "NUM_PROXIES",
     }:
         del os.environ[name]
 
