@@ -5,7 +5,7 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
-from rest_framework.exceptions import NotFound, PermissionDenied
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import Serializer
@@ -20,11 +20,11 @@ from escalations.serializers import (
 )
 from messaging_project.api import ViewSet, id_parameter, path_id, query_id
 from messaging_project.errors import refusals
-from organizations.models import Organization, User
+from organizations.models import Organization
 from organizations.permissions import (
     acting_user,
     administered_organization,
-    member_of,
+    user_in_scope,
     visible_organization,
 )
 
@@ -61,25 +61,6 @@ def rendered(entries: Sequence[Entry], *, organization_id: int = 0, user_id: int
         "organizationID": organization_id,
         "userID": user_id,
     }
-
-
-def user_in_scope(request: Request, *, user_id: int, organization_id: int, to_change: bool) -> User:
-    """Return the user whose escalation is asked for: the caller, or a member of an organization that they administer.
-
-    Only admins of the organization that manages a user may change their escalation (contract 1).
-    """
-    caller = acting_user(request)
-    if user_id in (0, caller.pk):
-        return caller
-    if not organization_id:
-        if not User.objects.filter(pk=user_id, memberships__organization__memberships__user=caller).exists():
-            raise NotFound(f"userID: there is no user {user_id}.")
-        raise PermissionDenied("userID: another user's escalation takes the id of an organization you administer.")
-    organization = administered_organization(request, organization_id)
-    user = member_of(organization, user_id)
-    if to_change and user.managing_organization_id != organization.pk:
-        raise PermissionDenied("userID: this user is managed by another organization.")
-    return user
 
 
 class UserEscalationViewSet(ViewSet):

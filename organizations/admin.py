@@ -16,6 +16,7 @@ from django.utils.html import format_html
 
 from messaging_project.admin import ModelAdmin, TabularInline, list_link
 from organizations.models import (
+    Absence,
     ApiToken,
     Device,
     Group,
@@ -30,9 +31,11 @@ from organizations.models import (
 if TYPE_CHECKING:
     DjangoUserAdminOfUsers = DjangoUserAdmin[User]
     MembershipFormSetBase = forms.BaseInlineFormSet[Membership, User, forms.ModelForm[Membership]]
+    DeviceFormBase = forms.ModelForm[Device]
 else:
     DjangoUserAdminOfUsers = DjangoUserAdmin
     MembershipFormSetBase = forms.BaseInlineFormSet
+    DeviceFormBase = forms.ModelForm
 
 AnyToken = TypeVar("AnyToken", bound=Token)
 
@@ -77,8 +80,17 @@ class OrganizationAdmin(ModelAdmin[Organization]):
         return list_link(Membership, "members", organization__id__exact=organization.pk)
 
 
+class DeviceForm(DeviceFormBase):
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc] # the stubs leave it out
+        # As it will be kept: two spellings of one number on a page are the same device twice.
+        if "address" in self.cleaned_data:
+            self.cleaned_data["address"] = self.instance.address
+
+
 class DeviceInline(TabularInline[Device, User]):
     model = Device
+    form = DeviceForm
     extra = 0
 
 
@@ -209,7 +221,17 @@ class DeviceAdmin(ModelAdmin[Device]):
     search_fields = ("name", "address", "user__login", "user__first_name", "user__last_name")
     show_full_result_count = False
     autocomplete_fields = ("user",)
-    readonly_fields = ("created_at",)
+    readonly_fields = ("created_at", "tested_at")
+
+
+@admin.register(Absence)
+class AbsenceAdmin(ModelAdmin[Absence]):
+    list_display = ("user", "organization", "starts_at", "ends_at", "weekly")
+    list_filter = ("weekly", "organization")
+    list_select_related = ("user", "organization")
+    search_fields = ("user__login", "user__first_name", "user__last_name")
+    show_full_result_count = False
+    autocomplete_fields = ("user", "organization")
 
 
 class TokenAdmin(ModelAdmin[AnyToken]):

@@ -7,6 +7,7 @@ class OrganizationsConfig(AppConfig):
     name = "organizations"
 
     def ready(self) -> None:
-        from organizations.checks import check_jwt
+        from organizations.checks import check_jwt, check_phone_region
 
         check_jwt()
+        check_phone_region()

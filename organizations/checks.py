@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import phonenumbers
 from cryptography.exceptions import UnsupportedAlgorithm
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -59,3 +60,10 @@ def _is_http(url: str) -> bool:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def check_phone_region() -> None:
+    """Raises: ImproperlyConfigured, as nobody could write a number without its country."""
+    region = settings.PHONE_REGION
+    if region and region.upper() not in phonenumbers.SUPPORTED_REGIONS:
+        raise ImproperlyConfigured("PHONE_REGION: must be the two letters of a country, such as DE")

@@ -7,7 +7,7 @@ import io
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from django.conf import settings
@@ -132,8 +132,7 @@ def _rows(header: list[str], records: Iterator[tuple[int, list[str], str]]) -> t
             problems.append(Problem(line, "", reason))
             continue
         cells = dict(zip(header, values, strict=True))
-        row = _row(line, cells)
-        reasons = _reasons(row, cells)
+        row, reasons = _checked(_row(line, cells), cells)
         if (first := line_of.setdefault(row.login, line)) != line:
             reasons.setdefault("login", f"{row.login!r} stands in line {first} too")
         problems.extend(Problem(line, column, reasons[column]) for column in COLUMNS if column in reasons)
@@ -154,25 +153,27 @@ def _row(line: int, cells: Mapping[str, str]) -> Row:
         language=cells["language"] or settings.LANGUAGE_CODE,
         role=cells["role"] or Membership.Role.MEMBER,
         groups=tuple(values("groups")),
-        # Every way has a column of its name, the e-mail address included.
+        # Every way has a column of its name, the e-mail address included. As they are written: see `_checked`.
         devices=tuple((way, address) for way in Way.values for address in values(way)),
     )
 
 
-def _reasons(row: Row, cells: Mapping[str, str]) -> dict[str, str]:
-    """Return the first thing wrong in each column."""
+def _checked(row: Row, cells: Mapping[str, str]) -> tuple[Row, dict[str, str]]:
+    """Return the row with its addresses as they are kept, each once, and the first thing wrong in each column."""
     reasons = {column: "has control characters" for column, cell in cells.items() if CONTROL_CHARACTER.search(cell)}
     profile = {name: getattr(row, name) for name in PROFILE}
+    devices = [Device(way=way, address=address) for way, address in row.devices]
     checks: list[tuple[models.Model, dict[str, str]]] = [
         (User(login=row.login, **profile), {name: name for name in ("login", *PROFILE)}),
         (Membership(role=row.role), {"role": "role"}),
         *((Group(name=name), {"name": "groups"}) for name in row.groups),
-        *((Device(way=way, address=address), {"address": way}) for way, address in row.devices),
+        *((device, {"address": device.way}) for device in devices),
     ]
     for instance, columns in checks:
         for column, reason in _complaints(instance, columns):
             reasons.setdefault(column, reason)
-    return reasons
+    # Two spellings of one number are one device.
+    return replace(row, devices=tuple(dict.fromkeys((device.way, device.address) for device in devices))), reasons
 
 
 def _complaints(instance: models.Model, columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,9 @@ from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 
 from organizations.authentication import OrganizationPrincipal, Principal
-from organizations.models import Membership, Organization, User
+from organizations.models import Device, Membership, Organization, User
+
+MANAGED_ELSEWHERE = "userID: this user is managed by another organization."
 
 
 def principal(request: Request) -> Principal:
@@ -70,3 +72,43 @@ def member_of(organization: Organization, user_id: int) -> User:
     if user is None:
         raise NotFound(f"userID: the organization has no member {user_id}.")
     return user
+
+
+def user_in_scope(request: Request, *, user_id: int, organization_id: int, to_change: bool) -> User:
+    """Return the user whose escalation or devices are asked for: the caller, or a member of an organization that they
+    administer.
+
+    Only admins of the organization that manages a user may change theirs (contract 1).
+    """
+    caller = acting_user(request)
+    if user_id in (0, caller.pk):
+        return caller
+    if not organization_id:
+        if not User.objects.filter(pk=user_id, memberships__organization__memberships__user=caller).exists():
+            raise NotFound(f"userID: there is no user {user_id}.")
+        raise PermissionDenied("userID: about another user, name an organization that you administer.")
+    organization = administered_organization(request, organization_id)
+    user = member_of(organization, user_id)
+    if to_change and user.managing_organization_id != organization.pk:
+        raise PermissionDenied(MANAGED_ELSEWHERE)
+    return user
+
+
+def device_in_scope(request: Request, device_id: int) -> Device:
+    """Return the device that is to be changed: the caller's, or one of a member whom an organization manages that they
+    administer. Of a member's devices, admins of the other organizations only know."""
+    caller = acting_user(request)
+    device = Device.objects.select_related("user__managing_organization").filter(pk=device_id).first()
+    if device is None:
+        raise NotFound(f"id: there is no device {device_id}.")
+    if device.user_id == caller.pk:
+        return device
+    administered = caller.memberships.filter(role=Membership.Role.ADMIN, organization__is_active=True)
+    shared = set(
+        administered.filter(organization__memberships__user=device.user_id).values_list("organization_id", flat=True)
+    )
+    if not shared:
+        raise NotFound(f"id: there is no device {device_id}.")
+    if device.user.managing_organization_id not in shared:
+        raise PermissionDenied(MANAGED_ELSEWHERE)
+    return device

@@ -136,7 +136,7 @@ def test_the_same_device_twice_is_refused_with_a_message(admin_client: Client) -
     user = UserFactory()
     data = user_page(user) | management("devices", total=2)
     for row in (0, 1):
-        data |= {f"devices-{row}-way": "sms", f"devices-{row}-name": "Phone", f"devices-{row}-address": "+49151"}
+        data |= {f"devices-{row}-way": "sms", f"devices-{row}-name": "Phone", f"devices-{row}-address": "+491511"}
     answer = admin_client.post(url(User, "change", user.pk), data)
     assert "Please correct the duplicate data for way and address" in answer.content.decode()
     assert not user.devices.exists()

@@ -81,16 +81,16 @@ def test_a_row_becomes_a_user_a_membership_groups_and_devices(organization: Orga
 
 
 def test_devices_are_named_by_their_way_and_numbered(organization: Organization) -> None:
-    import_members(organization=organization, data=csv("anna,,,anna@example.org,,,,a1;a2,p1,s1;s2,"))
-    import_members(organization=organization, data=csv("anna,,,anna@example.org,,,,a1;a3,p1,s2,c1"))
+    import_members(organization=organization, data=csv("anna,,,anna@example.org,,,,a1;a2,p1,+491511;+491512,"))
+    import_members(organization=organization, data=csv("anna,,,anna@example.org,,,,a1;a3,p1,+491512,+493011"))
     assert dict(Device.objects.values_list("address", "name")) == {
         "a1": "App push",
         "a2": "App push 2",
         "a3": "App push 3",
         "p1": "Pager",
-        "s1": "SMS",
-        "s2": "SMS 2",
-        "c1": "Call",
+        "+491511": "SMS",
+        "+491512": "SMS 2",
+        "+493011": "Call",
         "anna@example.org": "E-mail",
     }
 
@@ -149,10 +149,11 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(organization: Organiz
 
 def test_what_the_file_says_replaces_what_was_there(organization: Organization) -> None:
     import_members(
-        organization=organization, data=csv("anna,Anna,Arndt,anna@example.org,de,admin,Süd;Nord,,p1,s1;s2,c1")
+        organization=organization,
+        data=csv("anna,Anna,Arndt,anna@example.org,de,admin,Süd;Nord,,p1,+491511;+491512,+493011"),
     )
     before = dict(Device.objects.values_list("address", "pk"))
-    import_members(organization=organization, data=csv("anna,Änne,,a@example.org,en,,Nord;Ost,,p1,s2;s3,"))
+    import_members(organization=organization, data=csv("anna,Änne,,a@example.org,en,,Nord;Ost,,p1,+491512;+491513,"))
     user = User.objects.get()
     assert (user.first_name, user.last_name, user.email, user.language) == ("Änne", "", "a@example.org", "en")
     assert Membership.objects.get().role == "member"
@@ -162,18 +163,18 @@ def test_what_the_file_says_replaces_what_was_there(organization: Organization) 
         ("email", "anna@example.org", False),
         ("email", "a@example.org", True),
         ("pager", "p1", True),
-        ("sms", "s1", False),
-        ("sms", "s2", True),
-        ("sms", "s3", True),
-        ("call", "c1", False),
+        ("sms", "+491511", False),
+        ("sms", "+491512", True),
+        ("sms", "+491513", True),
+        ("call", "+493011", False),
     }
     assert {address: pk for address, pk in Device.objects.values_list("address", "pk") if address in before} == before
 
 
 def test_a_device_that_returns_is_activated_again_and_keeps_its_name(organization: Organization) -> None:
     user = factories.member(organization, login="anna")
-    device = factories.DeviceFactory(user=user, way="sms", address="s1", name="Work phone", is_active=False)
-    import_members(organization=organization, data=csv("anna,,,,,,,,,s1,"))
+    device = factories.DeviceFactory(user=user, way="sms", address="+491511", name="Work phone", is_active=False)
+    import_members(organization=organization, data=csv("anna,,,,,,,,,+491511,"))
     device.refresh_from_db()
     assert (device.is_active, device.name) == (True, "Work phone")
     assert Device.objects.count() == 1
@@ -198,12 +199,14 @@ def test_a_login_that_the_organization_does_not_manage_only_gets_the_membership_
     user = factories.UserFactory(login="anna", managing_organization=other if managed else None, language="fr")
     elsewhere = factories.MembershipFactory(organization=other, user=user)
     factories.GroupFactory(organization=other, name="Süd").memberships.add(elsewhere)
-    factories.DeviceFactory(user=user, way="sms", address="s1")
+    factories.DeviceFactory(user=user, way="sms", address="+491511")
     row = User.objects.values().get()
-    imported = import_members(organization=organization, data=csv("anna,X,Y,x@example.org,de,admin,Süd;Ost,a,p,s,c"))
+    imported = import_members(
+        organization=organization, data=csv("anna,X,Y,x@example.org,de,admin,Süd;Ost,a,p,+491512,+493011")
+    )
     assert imported == [user]
     assert User.objects.values().get() == row
-    assert devices("anna") == {("sms", "s1", True)}
+    assert devices("anna") == {("sms", "+491511", True)}
     assert dict(user.memberships.values_list("organization", "role")) == {other.pk: "member", organization.pk: "admin"}
     assert groups("anna", organization) == {"Süd", "Ost"}
     assert groups("anna", other) == {"Süd"}
@@ -222,7 +225,7 @@ def test_a_user_whom_somebody_else_makes_at_the_same_moment_is_theirs(
         return "!"
 
     monkeypatch.setattr(importing, "make_password", meanwhile)
-    (imported,) = import_members(organization=organization, data=csv("anna,X,,,,,Süd,,,s1,"))
+    (imported,) = import_members(organization=organization, data=csv("anna,X,,,,,Süd,,,+491511,"))
     assert (imported.first_name, imported.managing_organization) == ("Anna", other)
     assert User.objects.get() == imported
     assert groups("anna", organization) == {"Süd"}

@@ -46,8 +46,10 @@ def complaints(data: bytes) -> list[str]:
         (f"anna,,,,,,Süd;{'a' * 201},,,,", "groups", "at most 200 characters"),
         (f"anna,,,,,,,{'a' * 256},,,", "app", "at most 255 characters"),
         (f"anna,,,,,,,,{'a' * 256},,", "pager", "at most 255 characters"),
-        (f"anna,,,,,,,,,1;{'1' * 256},", "sms", "at most 255 characters"),
+        (f"anna,,,,,,,,,+491511;{'1' * 256},", "sms", "at most 255 characters"),
         (f"anna,,,,,,,,,,{'1' * 256}", "call", "at most 255 characters"),
+        ("anna,,,,,,,,,+491511;0151 12345678,", "sms", "Its country is not given"),
+        ("anna,,,,,,,,,,4711;+491511", "call", "Its country is not given"),
         ("an\0na,,,,,,,,,,", "login", "has control characters"),
         ("anna,An\0na,,,,,,,,,", "first_name", "has control characters"),
         ('anna,,"Ar\nndt",,,,,,,,', "last_name", "has control characters"),
@@ -101,8 +103,8 @@ def test_line_numbers_are_those_of_the_file_with_blank_lines_and_quoted_line_end
 def test_the_variants_of_spreadsheets_are_the_same_file(line_end: str, bom: str, delimiter: str) -> None:
     cells = [
         HEADER.split(","),
-        ["anna", "Änne", '"Arndt, Dr."', "anna@example.org", "en", "", '"Süd;Nord"', "", "", '"s1;s2"', ""],
-        ["berta", "", '"B; ""Bee"""', "", "de", "admin", "Süd", "a1", "p1", "", "c1"],
+        ["anna", "Änne", '"Arndt, Dr."', "anna@example.org", "en", "", '"Süd;Nord"', "", "", '"+491511;+491512"', ""],
+        ["berta", "", '"B; ""Bee"""', "", "de", "admin", "Süd", "a1", "p1", "", "+493011"],
     ]
     text = bom + line_end.join(delimiter.join(row) for row in cells)
     assert good(text.encode()) == [
@@ -115,7 +117,7 @@ def test_the_variants_of_spreadsheets_are_the_same_file(line_end: str, bom: str,
             language="en",
             role="member",
             groups=("Süd", "Nord"),
-            devices=(("sms", "s1"), ("sms", "s2"), ("email", "anna@example.org")),
+            devices=(("sms", "+491511"), ("sms", "+491512"), ("email", "anna@example.org")),
         ),
         Row(
             line=3,
@@ -126,7 +128,7 @@ def test_the_variants_of_spreadsheets_are_the_same_file(line_end: str, bom: str,
             language="de",
             role="admin",
             groups=("Süd",),
-            devices=(("app", "a1"), ("pager", "p1"), ("call", "c1")),
+            devices=(("app", "a1"), ("pager", "p1"), ("call", "+493011")),
         ),
     ]
 
@@ -137,14 +139,14 @@ def test_several_values_without_quotes_between_semicolons_are_a_bad_row() -> Non
 
 
 def test_white_space_and_repeated_or_empty_values_do_not_count() -> None:
-    (row,) = good(csv(' anna , Anna ,\u00a0Arndt\u00a0,, , "admin", "Süd ; ;Süd;",,, s1; s1 ;s2,'))
+    (row,) = good(csv(' anna , Anna ,\u00a0Arndt\u00a0,, , "admin", "Süd ; ;Süd;",,, +491511; +491511 ;+491512,'))
     assert (row.login, row.first_name, row.last_name, row.role) == ("anna", "Anna", "Arndt", "admin")
     assert row.groups == ("Süd",)
-    assert row.devices == (("sms", "s1"), ("sms", "s2"))
+    assert row.devices == (("sms", "+491511"), ("sms", "+491512"))
 
 
 def test_the_columns_may_stand_in_any_order() -> None:
-    usual = "anna,Anna,Arndt,anna@example.org,de,admin,Süd,a1,p1,s1,c1"
+    usual = "anna,Anna,Arndt,anna@example.org,de,admin,Süd,a1,p1,+491511,+493011"
     backwards = csv(",".join(reversed(usual.split(","))), header=",".join(reversed(HEADER.split(","))))
     assert good(backwards) == good(csv(usual))
 

@@ -1,10 +1,10 @@
-"""Who there is: users, organizations, memberships, groups, devices and the tokens of the REST API."""
+"""Users, organizations, memberships, groups and devices."""
 
 from __future__ import annotations
 
 import zoneinfo
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
@@ -13,9 +13,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, RegexValidator
 from django.db import models
-from django.utils import timezone
 
-from organizations import tokens
+from organizations.phone import e164
 
 
 class Way(models.TextChoices):
@@ -42,6 +41,8 @@ def validate_time_zone(name: str) -> None:
 
 
 validate_language = RegexValidator(r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*\Z", "A language code such as de or de-AT.")
+
+validate_line = RegexValidator(r"^(?=\s*\S)[^\x00-\x1f\x7f-\x9f]*\Z", "Must not be blank, nor have control characters.")
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
@@ -191,86 +192,94 @@ class Device(models.Model):
     address = models.CharField(max_length=255, help_text="A phone number, an e-mail address, a push address...")
     is_active = models.BooleanField("active", default=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    tested_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=["user", "way", "address"], name="one_device_per_way_and_address"),
         )
+        indexes = (models.Index(fields=["address"], name="devices_by_address"),)
         ordering = ("user_id", "id")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.get_way_display()})"
 
     def clean(self) -> None:
-        if self.way == Way.EMAIL:
-            try:
-                EmailValidator()(self.address)
-            except ValidationError as error:
-                raise ValidationError({"address": error.messages}) from error
+        """Check the address, and write it as it is kept. One that is kept already may be of another time, when another
+        rule held: it is left alone."""
+        self.name = self.name.strip()
+        if not self.address or (
+            self.pk is not None and Device.objects.filter(pk=self.pk, way=self.way, address=self.address).exists()
+        ):
+            return
+        try:
+            self.address = as_kept(self.way, self.address)
+        except ValidationError as error:
+            raise ValidationError({"address": error.messages}) from error
 
 
-class Token(models.Model):
-    """A secret of the REST API: 256 random bits, of which only a SHA-256 digest and a short lookup prefix are kept."""
+def as_kept(way: str, address: str) -> str:
+    """Return an address of a way of alarm as a device keeps it.
 
-    KIND: ClassVar[str]
-    # How stale last_used_at may be before a request writes it again.
-    LAST_USE_PRECISION = timedelta(minutes=1)
+    Raises: ValidationError, which does not repeat the address.
+    """
+    validate_line(address)
+    address = address.strip()
+    if way in (Way.SMS, Way.CALL):
+        return e164(address)
+    if way == Way.EMAIL:
+        EmailValidator()(address)
+    return address
 
-    name = models.CharField(max_length=100, help_text="What it is for, so that one knows what revoking it ends.")
-    prefix = models.CharField(max_length=32, unique=True, editable=False)
-    digest = models.CharField(max_length=64, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField(null=True, blank=True)
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+class AbsenceQuerySet(models.QuerySet["Absence"]):
+    def over(self, now: datetime) -> AbsenceQuerySet:
+        """What has no effect any more."""
+        return self.filter(weekly=False, ends_at__lte=now)
+
+
+class Absence(models.Model):
+    """A time in which a user is not available: alarms to all members or to units leave them out."""
+
+    LONGEST = timedelta(days=366)
+    LONGEST_WEEKLY = timedelta(days=7)
+    # Of which every time zone makes a time.
+    YEARS = range(2000, 3000)
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="absences")
+    organization = models.ForeignKey(
+        Organization,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="absences",
+        help_text="For its alarms only; empty: for those of all organizations.",
+    )
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    weekly = models.BooleanField(
+        default=False, help_text="Again every week at the same time of day, in the time zone of the organization."
+    )
+
+    objects = AbsenceQuerySet.as_manager()
 
     class Meta:
-        abstract = True
-        ordering = ("-created_at",)
+        constraints = (
+            models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("starts_at")), name="absence_ends_later"),
+        )
+        ordering = ("starts_at", "id")
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.prefix}...)"
+        return f"{self.user} from {self.starts_at} until {self.ends_at}"
 
-    @classmethod
-    def issue(cls, *, name: str, expires_at: datetime | None = None, **owner: Any) -> tuple[Self, str]:
-        """Store a new token and return it with its text, which cannot be had again."""
-        text = tokens.generate(cls.KIND)
-        row = cls._default_manager.create(
-            name=name, prefix=tokens.prefix(text), digest=tokens.digest(text), expires_at=expires_at, **owner
-        )
-        return row, text
-
-    def is_usable(self, now: datetime) -> bool:
-        """Neither expired nor revoked at `now`."""
-        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
-
-    def revoke(self) -> None:
-        self.revoked_at = self.revoked_at or timezone.now()
-        self.save(update_fields=["revoked_at"])
-
-    def note_use(self, now: datetime) -> None:
-        """Keep `now` as the last use, written at most once a minute."""
-        if self.last_used_at is None or now - self.last_used_at >= self.LAST_USE_PRECISION:
-            type(self)._default_manager.filter(pk=self.pk).update(last_used_at=now)
-
-
-class ApiToken(Token):
-    """Speaks for an organization (header `API-TOKEN`)."""
-
-    KIND = "ga_org"
-
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="api_tokens")
-
-    class Meta(Token.Meta):
-        verbose_name = "API token"
-
-
-class PersonalAccessToken(Token):
-    """Speaks for a user (header `Personal-Access-Token`)."""
-
-    KIND = "ga_pat"
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="personal_access_tokens")
-
-    class Meta(Token.Meta):
-        pass
+    def clean(self) -> None:
+        if not (self.starts_at and self.ends_at):
+            return
+        longest = self.LONGEST_WEEKLY if self.weekly else self.LONGEST
+        if self.starts_at.year not in self.YEARS:
+            raise ValidationError({"starts_at": f"Must be from {self.YEARS[0]} to {self.YEARS[-1]}."})
+        if self.ends_at <= self.starts_at:
+            raise ValidationError({"ends_at": "Must be after the start."})
+        if self.ends_at - self.starts_at > longest:
+            every_week = " where it is weekly" if self.weekly else ""
+            raise ValidationError({"ends_at": f"Must be at most {longest.days} days after the start{every_week}."})
