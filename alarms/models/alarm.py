@@ -1,4 +1,4 @@
-"""What happened: alarms, their recipients, what goes to each device, and the answers."""
+"""Alarms, their recipients and the answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from organizations.models import Device, Organization, User, Way
+from alarms.models.answer_code import AnswerCode
+from organizations.models import Organization, User
 
 STATES = {True: "positive", False: "negative", None: "unknown"}
 """What a response means (contract 4)."""
@@ -37,6 +38,16 @@ class Alarm(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     pending_resources = models.JSONField(
         null=True, blank=True, help_text="Whom it is for, of an alarm that was not raised: scheduled or cancelled."
+    )
+    all_clear = models.TextField(
+        blank=True, default="", db_default="", help_text="What everybody who was reached is told at the end."
+    )
+    all_clear_at = models.DateTimeField(null=True, blank=True, help_text="When it was ordered.")
+    repeat = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="How often the escalation runs again for those who have not answered."
+    )
+    repeat_after = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Seconds from the last turn of a run to the first of the next."
     )
     response_timeout = models.PositiveIntegerField(help_text="Seconds.")
     organization_escalation = models.BooleanField(
@@ -101,6 +112,8 @@ class AlarmMessage(models.Model):
     alarm = models.ForeignKey(Alarm, on_delete=models.PROTECT, related_name="alarm_messages", db_index=False)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="alarm_messages")
     message_id = models.UUIDField(default=uuid.uuid4, db_default=RandomUUID(), editable=False)
+    # Empty for recipients from before there were codes.
+    code = models.CharField(max_length=12, db_default=AnswerCode(), editable=False, help_text="Of the answer page.")
     response = models.BooleanField(null=True)
     responded_at = models.DateTimeField(null=True)
     first_sent_at = models.DateTimeField(null=True, help_text="When the first message left: their time starts.")
@@ -113,7 +126,10 @@ class AlarmMessage(models.Model):
     objects = AlarmMessageQuerySet.as_manager()
 
     class Meta:
-        constraints = (models.UniqueConstraint(fields=["alarm", "user"], name="each_user_once_per_alarm"),)
+        constraints = (
+            models.UniqueConstraint(fields=["alarm", "user"], name="each_user_once_per_alarm"),
+            models.UniqueConstraint(fields=["code"], condition=~Q(code=""), name="each_answer_code_once"),
+        )
         indexes = (
             models.Index(fields=["deadline"], condition=Q(escalating=True), name="recipients_to_time_out"),
             models.Index(fields=["alarm"], condition=Q(planned_at=None), name="recipients_to_plan"),
@@ -127,73 +143,6 @@ class AlarmMessage(models.Model):
     @property
     def state(self) -> str:
         return STATES[self.response]
-
-
-class DeviceMessageQuerySet(models.QuerySet["DeviceMessage"]):
-    def cancel(self, *, reason: str, now: datetime) -> int:
-        """Cancel what has not left; what a sender has taken up is not touched. Lock the recipients before."""
-        return self.filter(status=DeviceMessage.Status.SCHEDULED).update(
-            status=DeviceMessage.Status.CANCELLED, changed_at=now, reason=reason
-        )
-
-
-class DeviceMessage(models.Model):
-    """What one device gets in one turn. These rows are the queue of the senders."""
-
-    class Status(models.IntegerChoices):
-        """Contract 4."""
-
-        SCHEDULED = 0
-        SENDING = 1
-        SENT = 2
-        DELIVERED = 3
-        FAILED = 4
-        CANCELLED = 5
-
-    alarm_message = models.ForeignKey(
-        AlarmMessage, on_delete=models.CASCADE, related_name="device_messages", db_index=False
-    )
-    # Kept here too, so that the claim can take turns between alarms without a join.
-    alarm = models.ForeignKey(
-        Alarm, on_delete=models.PROTECT, related_name="device_messages", db_index=False, db_constraint=False
-    )
-    # Read at planning, so that later edits do not touch this alarm; the row may go, which counts as deactivated.
-    device = models.ForeignKey(
-        Device, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
-    )
-    device_name = models.CharField(max_length=100)
-    address = models.CharField(max_length=255)
-    way = models.CharField("way of alarm", max_length=5, choices=Way.choices)
-    turn = models.PositiveSmallIntegerField()
-    status = models.PositiveSmallIntegerField(choices=Status.choices, default=Status.SCHEDULED)
-    due_at = models.DateTimeField(help_text="When its turn comes, or its next attempt.")
-    changed_at = models.DateTimeField(db_default=Now())
-    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
-    gateway = models.PositiveSmallIntegerField(
-        default=0, db_default=0, help_text="Which of the way's gateways is next, from 0."
-    )
-    refused = models.PositiveIntegerField(
-        default=0, db_default=0, help_text="The gateways that have refused it for good, a bit each."
-    )
-    sender_id = models.BigIntegerField(null=True)
-    lease_until = models.DateTimeField(null=True)
-    reason = models.TextField(default="", db_default="", help_text="Why it failed or was cancelled.")
-
-    objects = DeviceMessageQuerySet.as_manager()
-
-    class Meta:
-        constraints = (
-            models.UniqueConstraint(fields=["alarm_message", "turn", "device"], name="each_device_once_per_turn"),
-        )
-        indexes = (
-            models.Index(fields=["way", "gateway", "alarm", "due_at"], condition=Q(status=0), name="messages_to_claim"),
-            models.Index(fields=["due_at"], condition=Q(status=0), name="messages_next_due"),
-            models.Index(fields=["lease_until"], condition=Q(status=1), name="messages_under_way"),
-        )
-        ordering = ("alarm_message_id", "turn", "id")
-
-    def __str__(self) -> str:
-        return f"{self.way} to {self.device_name}, turn {self.turn}"
 
 
 class Feedback(models.Model):
@@ -212,19 +161,12 @@ class Feedback(models.Model):
         return "positive" if self.response else "negative"
 
 
-class Sender(models.Model):
-    """A running sender process and its heartbeat."""
+class WrongCode(models.Model):
+    """How often an address has asked for an answer page that there is not, within a minute."""
 
-    host = models.CharField(max_length=255)
-    pid = models.PositiveIntegerField()
-    started_at = models.DateTimeField(db_default=Now())
-    heartbeat_at = models.DateTimeField(db_default=Now(), db_index=True)
-    last_starts = models.JSONField(
-        default=dict, help_text="When each way's gateway last started to send something, in seconds since the epoch."
-    )
-
-    class Meta:
-        ordering = ("id",)
+    address = models.CharField(max_length=45, primary_key=True)
+    count = models.PositiveIntegerField()
+    since = models.DateTimeField()
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.pid}"
+        return self.address

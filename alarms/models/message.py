@@ -1,0 +1,163 @@
+"""What goes to each device, over which gateways, and who sends it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from alarms.models.alarm import Alarm, AlarmMessage
+from organizations.models import Device, Organization, Way
+
+
+class DeviceMessageQuerySet(models.QuerySet["DeviceMessage"]):
+    def cancel(self, *, reason: str, now: datetime) -> int:
+        """Cancel what has not left; what a sender has taken up is not touched. Lock the recipients before."""
+        return self.filter(status=DeviceMessage.Status.SCHEDULED).update(
+            status=DeviceMessage.Status.CANCELLED, changed_at=now, reason=reason
+        )
+
+
+class DeviceMessage(models.Model):
+    """What one device gets in one turn. These rows are the queue of the senders."""
+
+    class Kind(models.IntegerChoices):
+        ALARM = 0
+        ALL_CLEAR = 1
+        # Never stored: what a device gets that is tried out.
+        TEST = 2
+
+    class Status(models.IntegerChoices):
+        """Contract 4."""
+
+        SCHEDULED = 0
+        SENDING = 1
+        SENT = 2
+        DELIVERED = 3
+        FAILED = 4
+        CANCELLED = 5
+
+    class Receipt(models.TextChoices):
+        """What a gateway says later of a message that it took."""
+
+        FAILED = "failed"
+        DELIVERED = "delivered"
+        READ = "read"
+
+    alarm_message = models.ForeignKey(
+        AlarmMessage, on_delete=models.CASCADE, related_name="device_messages", db_index=False
+    )
+    # Kept here too, so that the claim can take turns between alarms without a join.
+    alarm = models.ForeignKey(
+        Alarm, on_delete=models.PROTECT, related_name="device_messages", db_index=False, db_constraint=False
+    )
+    # Read at planning, so that later edits do not touch this alarm; the row may go, which counts as deactivated.
+    device = models.ForeignKey(
+        Device, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
+    )
+    device_name = models.CharField(max_length=100)
+    address = models.CharField(max_length=255)
+    way = models.CharField("way of alarm", max_length=5, choices=Way.choices)
+    kind = models.PositiveSmallIntegerField(choices=Kind.choices, default=Kind.ALARM, db_default=Kind.ALARM)
+    turn = models.PositiveSmallIntegerField()
+    status = models.PositiveSmallIntegerField(choices=Status.choices, default=Status.SCHEDULED)
+    due_at = models.DateTimeField(help_text="When its turn comes, or its next attempt.")
+    changed_at = models.DateTimeField(db_default=Now())
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    gateways_of = models.BigIntegerField(
+        "gateways of",
+        default=0,
+        db_default=0,
+        help_text="The organization whose own gateways it uses, 0: the service's.",
+    )
+    gateway = models.PositiveSmallIntegerField(
+        default=0, db_default=0, help_text="Which of the way's gateways is next, from 0."
+    )
+    refused = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="The gateways that have refused it for good, a bit each."
+    )
+    tried = models.JSONField(
+        default=list, db_default=[], help_text="The attempts that failed: which gateway, when and why."
+    )
+    sent_at = models.DateTimeField(null=True, help_text="When a gateway took it first.")
+    receipt = models.CharField(max_length=9, choices=Receipt.choices, blank=True, default="", db_default="")
+    sender_id = models.BigIntegerField(null=True)
+    lease_until = models.DateTimeField(null=True)
+    reason = models.TextField(default="", db_default="", help_text="Why it failed or was cancelled.")
+
+    objects = DeviceMessageQuerySet.as_manager()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["alarm_message", "turn", "device"], name="each_device_once_per_turn"),
+        )
+        indexes = (
+            models.Index(
+                fields=["way", "gateways_of", "gateway", "alarm", "due_at"],
+                condition=Q(status=0),
+                name="messages_to_claim_by_pool",
+            ),
+            models.Index(fields=["due_at"], condition=Q(status=0), name="messages_next_due"),
+            models.Index(fields=["lease_until"], condition=Q(status=1), name="messages_under_way"),
+        )
+        ordering = ("alarm_message_id", "turn", "id")
+
+    def __str__(self) -> str:
+        return f"{self.way} to {self.device_name}, turn {self.turn}"
+
+
+class Sender(models.Model):
+    """A running sender process and its heartbeat."""
+
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    started_at = models.DateTimeField(db_default=Now())
+    heartbeat_at = models.DateTimeField(db_default=Now(), db_index=True)
+    last_starts = models.JSONField(
+        default=dict, help_text="When each way's gateway last started to send something, in seconds since the epoch."
+    )
+
+    resting = models.JSONField(
+        default=list, db_default=[], help_text="The gateways that it leaves alone for a while, as they keep failing."
+    )
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+class OrganizationGateway(models.Model):
+    """The gateways that an organization brings for a way, in place of the service's."""
+
+    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="gateways")
+    way = models.CharField("way of alarm", max_length=5, choices=Way.choices)
+    urls = models.TextField(editable=False, help_text="Encrypted: a URL, or several separated by spaces.")
+    summary = models.CharField(max_length=400, editable=False, help_text="What may be shown of them.")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=["organization", "way"], name="one_gateway_per_organization_and_way"),
+        )
+        ordering = ("organization_id", "way")
+
+    def __str__(self) -> str:
+        return f"{self.get_way_display()} of {self.organization}"
+
+
+class DeviceRate(models.Model):
+    """When a device of a way that is throttled was last sent something (setting MESSAGES_PER_MINUTE)."""
+
+    # No reference: who deletes a device does not wait for a sender.
+    device_id = models.BigIntegerField(primary_key=True)
+    taken = ArrayField(models.DateTimeField(), help_text="Within a minute of the last, oldest first.")
+    granted = models.PositiveIntegerField(help_text="How many were let through the last time.")
+    per_minute = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"device {self.device_id}"
