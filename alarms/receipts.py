@@ -1,0 +1,184 @@
+"""Receipts: what a gateway says later of a message that it took. By them a status only ever gets better (contract 4).
+
+Of the receipts of a message the strongest holds, and a weaker or an equal one changes nothing: so it does not matter in
+which order they come, and how often.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from rest_framework.exceptions import NotFound
+
+from alarms.gateways import owned
+from alarms.gateways.base import masked
+from alarms.hooks import recording
+from alarms.models import AlarmMessage, DeviceMessage
+from alarms.sending import DEVICE_MESSAGES, MAY_LEAVE_UNTIL
+from alarms.sending.results import MAX_TRIES, START_TIME, move_up
+from messaging_project.api import MAX_ID
+from messaging_project.errors import Conflict
+from organizations.models import Organization
+
+logger = logging.getLogger(__name__)
+
+Status, Receipt = DeviceMessage.Status, DeviceMessage.Receipt
+
+# The random id of a recipient's messages and the id of one of them: `Delivery.idempotency_key`.
+KEY = re.compile(r"([0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12})-([0-9]{1,19})", re.ASCII | re.IGNORECASE)
+STRENGTH = {"": 0, Receipt.FAILED: 1, Receipt.DELIVERED: 2, Receipt.READ: 3}
+REASON = "receipt: failed"
+
+IS_WAITED_FOR = f"""
+    SELECT {MAY_LEAVE_UNTIL} > %(now)s
+    FROM alarms_devicemessage m
+    JOIN alarms_alarmmessage r ON r.id = m.alarm_message_id
+    JOIN alarms_alarm a ON a.id = r.alarm_id
+    WHERE m.id = %(id)s
+"""  # noqa: S608 - made of constants
+
+
+def take_receipt(
+    *,
+    idempotency_key: str,
+    status: str,
+    date: datetime | None,
+    organization: Organization | None,
+    now: datetime,
+    attempt: int | None = None,
+) -> None:
+    """Take a receipt of a device message.
+
+    Args:
+        status: one of `DeviceMessage.Receipt`.
+        date: when that came to be; None: now.
+        organization: whose messages the receipt may be of; None: anybody's.
+        now: the database's time.
+        attempt: which attempt a failure is of, from 1, where the gateway knows; None: the last one.
+
+    Raises: NotFound for a key that is not one of a message, or of another organization's; Conflict if nothing of the
+    message was sent yet.
+    """
+    with transaction.atomic():
+        message = _locked(idempotency_key, organization)
+        if not message.attempts:
+            raise Conflict("idempotencyKey: this message was not sent yet.")
+        if STRENGTH[status] <= STRENGTH[message.receipt]:
+            return
+        if status == Receipt.FAILED:
+            if _is_of_before(message, date=date, attempt=attempt):
+                return
+            _failed(message, at=_within(message, date, now), now=now)
+        else:
+            _arrived(message, status=status, at=_within(message, date, now))
+    logger.info(
+        "receipt: %s: %s to %s alarm=%d device_message=%d attempt=%d",
+        status,
+        message.way,
+        masked(message.address),
+        message.alarm_id,
+        message.pk,
+        message.attempts,
+    )
+
+
+def _locked(key: str, organization: Organization | None) -> DeviceMessage:
+    """Return the message of a key, locked after its recipient, as whoever ends or moves what is planned does."""
+    named = KEY.fullmatch(key)
+    if named and int(named[2]) <= MAX_ID:
+        found = AlarmMessage.objects.filter(message_id=UUID(named[1]), device_messages=int(named[2]))
+        if organization is not None:
+            found = found.filter(alarm__organization=organization)
+        if found.select_for_update(no_key=True, of=("self",)).first():
+            locked = DeviceMessage.objects.select_for_update(no_key=True, of=("self",))
+            return locked.select_related("alarm", "alarm_message").get(pk=int(named[2]))
+    raise NotFound("idempotencyKey: there is no such message.")
+
+
+def _within(message: DeviceMessage, date: datetime | None, now: datetime) -> datetime:
+    """Return the date of a receipt as far as it can be: since the start of the alarm, until now."""
+    return min(max(date or now, message.alarm.starts_at), now)
+
+
+def _is_of_before(message: DeviceMessage, *, date: datetime | None, attempt: int | None) -> bool:
+    """Whether a failure is of an attempt that another has followed. Where the gateway does not say, a failure that is
+    not later than one that led to the next gateway is the same again."""
+    if attempt is not None:
+        return attempt != message.attempts
+    known = [datetime.fromisoformat(tried["at"]) for tried in message.tried if tried["reason"] == REASON]
+    return date is not None and any(date <= at for at in known)
+
+
+def _arrived(message: DeviceMessage, *, status: str, at: datetime) -> None:
+    """It is there: whatever had become of it otherwise, and what was still to be tried, is over."""
+    message.receipt = status
+    changed = ["receipt"]
+    if message.status != Status.DELIVERED:
+        message.status, message.changed_at, message.reason = Status.DELIVERED, at, ""
+        message.sender_id = message.lease_until = None
+        message.sent_at = message.sent_at or at
+        changed += ["status", "changed_at", "reason", "sender_id", "lease_until", "sent_at"]
+        with connection.cursor() as cursor:
+            cursor.execute(START_TIME, {"recipient": [message.alarm_message_id], "at": [at]})
+    message.save(update_fields=changed)
+
+
+def _failed(message: DeviceMessage, *, at: datetime, now: datetime) -> None:
+    """The gateway that took it has failed it for good: the next one gets it, if the recipient is still waited for.
+
+    Of what is under way the sender's result writes the end; a retry that waits is for another gateway, or another
+    attempt.
+    """
+    message.receipt = Receipt.FAILED
+    if message.status != Status.SENT:
+        message.save(update_fields=["receipt"])
+        return
+    message.changed_at, message.reason = at, REASON
+    following = _refused(message, at=at)
+    if following is not None and _is_waited_for(message, now):
+        message.status, message.due_at, message.gateway = Status.SCHEDULED, now, following
+    else:
+        message.status = Status.FAILED
+    message.save(
+        update_fields=["receipt", "status", "changed_at", "reason", "due_at", "gateway", "refused", "tried"],
+    )
+    if message.status == Status.FAILED:
+        move_up([(message.alarm_message_id, message.turn)])
+        recording.messages_failed([_told(message)])
+    else:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
+
+
+def _refused(message: DeviceMessage, *, at: datetime) -> int | None:
+    """Note that the gateway has failed the message; return the place of the one that gets it next, None: all have."""
+    line = owned.in_order((message.way, message.gateways_of))
+    label = line[message.gateway].label if message.gateway < len(line) else ""
+    if len(message.tried) < MAX_TRIES:
+        message.tried = [*message.tried, {"gateway": label, "at": at.isoformat(), "reason": REASON}]
+    message.refused |= 1 << message.gateway
+    left = [place for place in range(len(line)) if not message.refused >> place & 1]
+    return next((place for place in left if place > message.gateway), left[0] if left else None)
+
+
+def _is_waited_for(message: DeviceMessage, now: datetime) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(IS_WAITED_FOR, {"id": message.pk, "now": now})
+        return bool(cursor.fetchone()[0])
+
+
+def _told(message: DeviceMessage) -> recording.FailedMessage:
+    recipient = message.alarm_message
+    return recording.FailedMessage(
+        organization_id=message.alarm.organization_id,
+        alarm_id=message.alarm_id,
+        message_id=recipient.message_id,
+        user_id=recipient.user_id,
+        way=message.way,
+        device=message.device_name,
+        reason=message.reason,
+    )
