@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -10,8 +10,16 @@ from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import JSONObject, Now
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
+from django.utils.timezone import localtime
 
+# Pages of their own that belong to this app.
+from alarms.gateways import admin as _gateways  # noqa: F401
+from alarms.health import resting_text
+from alarms.hooks import admin as _hooks  # noqa: F401
 from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback, IdempotencyKey, Sender
 from alarms.upkeep import SENDER_DEAD_AFTER
 from messaging_project.admin import ModelAdmin, ReadOnly, TabularInline, list_link
@@ -116,9 +124,40 @@ class AlarmAdmin(ReadOnly, ModelAdmin[Alarm]):
         return count
 
 
+def tried_gateways(message: DeviceMessage) -> SafeString:
+    """Return the attempts that failed, a line each."""
+    return format_html_join(
+        mark_safe("<br>"),
+        "{} {}: {}",
+        (
+            (date_format(localtime(datetime.fromisoformat(each["at"])), "H:i:s"), each["gateway"], each["reason"])
+            for each in message.tried
+        ),
+    )
+
+
 class DeviceMessageInline(ReadOnly, TabularInline[DeviceMessage, AlarmMessage]):
     model = DeviceMessage
-    fields = ("turn", "way", "device_name", "address", "status", "due_at", "changed_at", "attempts", "reason")
+    fields = (
+        "kind",
+        "turn",
+        "way",
+        "device_name",
+        "address",
+        "status",
+        "receipt",
+        "due_at",
+        "sent_at",
+        "changed_at",
+        "attempts",
+        "reason",
+        "tried_gateways",
+    )
+    readonly_fields = ("tried_gateways",)
+
+    @admin.display(description="tried")
+    def tried_gateways(self, message: DeviceMessage) -> str:
+        return tried_gateways(message)
 
 
 class FeedbackInline(ReadOnly, TabularInline[Feedback, AlarmMessage]):
@@ -163,13 +202,19 @@ class DeviceMessageAdmin(ReadOnly, ModelAdmin[DeviceMessage]):
         "changed_at",
         "attempts",
         "reason",
+        "receipt",
+        "tried_gateways",
     )
-    list_filter = ("status", "way", "due_at", "alarm__organization")
+    list_filter = ("status", "kind", "receipt", "way", "due_at", "alarm__organization")
     # Not the device: its row may be gone, and a join would hide the message then.
     list_select_related = ("alarm_message__user",)
     ordering = ("-alarm_message_id", "turn", "id")
     search_fields = ("device_name", "address", "alarm_message__user__login")
     show_full_result_count = False
+
+    @admin.display(description="tried")
+    def tried_gateways(self, message: DeviceMessage) -> str:
+        return tried_gateways(message)
 
 
 @admin.register(Feedback)
@@ -193,8 +238,15 @@ class IdempotencyKeyAdmin(ReadOnly, ModelAdmin[IdempotencyKey]):
 
 @admin.register(Sender)
 class SenderAdmin(ReadOnly, ModelAdmin[Sender]):
-    list_display = ("__str__", "started_at", "heartbeat_at", "alive")
+    list_display = ("__str__", "started_at", "heartbeat_at", "alive", "resting_gateways")
 
     @admin.display(boolean=True)
     def alive(self, sender: Sender) -> bool:
         return timezone.now() - sender.heartbeat_at < timedelta(seconds=SENDER_DEAD_AFTER)
+
+    @admin.display(description="resting gateways")
+    def resting_gateways(self, sender: Sender) -> str:
+        return (
+            "; ".join(f"{resting_text(each)}: {each['gateway']}" for each in sender.resting)
+            or self.get_empty_value_display()
+        )

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from rest_framework.exceptions import NotFound
 
+from alarms.hooks import recording
 from alarms.models import Alarm, AlarmMessage, AlarmMessageQuerySet, DeviceMessage, Feedback
 from messaging_project.errors import Conflict
 from organizations.models import Organization
@@ -81,13 +83,13 @@ def answer_organization(
 
 
 def recipients() -> AlarmMessageQuerySet:
-    """Recipients, locked, each with the database's time as `database_now`.
+    """Recipients, locked, each with the database's time as `database_now` and their alarm's `organization_id`.
 
     Whoever writes device messages waits for this lock or passes over it, so an answer and a result or a move of turns
     see each other's work.
     """
     locked = AlarmMessage.objects.select_for_update(no_key=True, of=("self",))
-    return locked.annotate(database_now=Now()).order_by("pk")
+    return locked.annotate(database_now=Now(), organization_id=F("alarm__organization_id")).order_by("pk")
 
 
 def keep(changed: Sequence[AlarmMessage], *, response: bool, source: str, now: datetime) -> Sequence[AlarmMessage]:
@@ -108,6 +110,7 @@ def keep(changed: Sequence[AlarmMessage], *, response: bool, source: str, now: d
     Feedback.objects.bulk_create(
         Feedback(alarm_message=recipient, response=response, source=source, created_at=now) for recipient in changed
     )
+    recording.feedback_given(changed, response=response, source=source)
     for recipient in changed:
         logger.info(
             "answered: alarm=%d message=%s user=%d response=%s",

@@ -7,4 +7,11 @@ class AlarmsConfig(AppConfig):
     name = "alarms"
 
     def ready(self) -> None:
-        from alarms import checks  # noqa: F401 - registers itself
+        from anymail.signals import tracking
+
+        from alarms import (
+            anymail_receipts,
+            checks,  # noqa: F401 - registers itself
+        )
+
+        tracking.connect(anymail_receipts.take)

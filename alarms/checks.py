@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import phonenumbers
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from alarms import gateways
 from escalations.models import MAX_DELAY, MAX_ENTRIES, MAX_TIMEOUT, MIN_TIMEOUT
 from organizations.models import Way
+
+MOST_PER_MINUTE = 100_000
 
 
 @register
@@ -44,3 +47,38 @@ def check_default_response_timeout(**_options: Any) -> list[CheckMessage]:
         return []
     text = f"DEFAULT_RESPONSE_TIMEOUT: {seconds} is not from {MIN_TIMEOUT} to {MAX_TIMEOUT} seconds"
     return [Error(text, id="alarms.E003")]
+
+
+@register
+def check_messages_per_minute(**_options: Any) -> list[CheckMessage]:
+    wrong = [
+        way
+        for way, count in settings.MESSAGES_PER_MINUTE.items()
+        if way not in Way.values or not 0 <= count <= MOST_PER_MINUTE
+    ]
+    hint = "For example sms:10,call:10"
+    return [
+        Error(
+            f"MESSAGES_PER_MINUTE: {way} is no way of alarm with a number from 0 to {MOST_PER_MINUTE}",
+            hint=hint,
+            id="alarms.E004",
+        )
+        for way in wrong
+    ]
+
+
+@register
+def check_phone_region(**_options: Any) -> list[CheckMessage]:
+    if settings.PHONE_REGION is None or settings.PHONE_REGION in phonenumbers.SUPPORTED_REGIONS:
+        return []
+    return [Error("PHONE_REGION: is no country such as DE", id="alarms.E005")]
+
+
+@register
+def check_twilio(**_options: Any) -> list[CheckMessage]:
+    """Without the token calls are placed and texts sent, but what comes back of them is refused."""
+    used = [way for way in Way.values if any(url.startswith("twilio+") for url in settings.GATEWAYS[way])]
+    if settings.TWILIO_AUTH_TOKEN or not used:
+        return []
+    text = "is not set: answers on the keypad, answers by SMS and receipts of Twilio are refused"
+    return [Warning(f"TWILIO_AUTH_TOKEN: {text}", id="alarms.W001")]

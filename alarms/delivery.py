@@ -6,6 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
+
+
+def answer_url(code: str) -> str:
+    """Return the address of the answer page of a recipient's code."""
+    return f"{settings.BASE_URL}/a/{code}"
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -17,7 +24,12 @@ class Delivery:
     alarm_id: int
     organization_id: int
     user_id: int
+    device_id: int
     way: str
+    kind: int
+    """DeviceMessage.Kind."""
+    gateways_of: int
+    """The organization whose own gateways it uses, 0: the service's."""
     gateway: int
     """The place of the gateway that it goes to, from 0."""
     refused: int
@@ -33,8 +45,16 @@ class Delivery:
     language: str
     until: datetime
     """Until when the recipient can answer, if this message reaches them now."""
+    code: str
+    """Of the recipient's answer page; empty where there is nothing to answer."""
+    in_place_of: int = -1
+    """The place of the gateway whose turn it was, where that one rests and another stands in."""
 
     @property
     def idempotency_key(self) -> str:
         """The same for every attempt of one device message."""
         return f"{self.message_id}-{self.device_message_id}"
+
+    @property
+    def answer_url(self) -> str:
+        return answer_url(self.code) if self.code else ""

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.db.models.functions import Now
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
+from alarms.gateways import owned
+from alarms.models import OrganizationGateway, Sender
 from messaging_project.api import read_only
 from messaging_project.database import migrations_applied
 
@@ -14,6 +22,8 @@ from messaging_project.database import migrations_applied
 HEARTBEAT = 15
 # Nothing may be due for longer than so many seconds while its gateway starts nothing.
 WAITING = 10
+
+NOT_MIGRATED = ["database: migrations are not applied (manage.py migrate)"]
 
 HEARTBEATS = """
     SELECT
@@ -42,13 +52,14 @@ UPKEEP_WAITING = """
 """
 
 MESSAGES_WAITING = """
-    SELECT m.way, count(*) FROM alarms_devicemessage m
+    SELECT m.way, m.gateways_of, count(*) FROM alarms_devicemessage m
     WHERE m.status = 0 AND m.due_at < now() - make_interval(secs => %(waiting)s)
         AND NOT EXISTS (
             SELECT FROM alarms_sender s
-            WHERE (s.last_starts ->> m.way)::float8 > extract(epoch FROM now()) - %(waiting)s
+            WHERE (s.last_starts ->> (m.way || ' ' || m.gateways_of))::float8
+                > extract(epoch FROM now()) - %(waiting)s
         )
-    GROUP BY m.way ORDER BY m.way
+    GROUP BY m.way, m.gateways_of ORDER BY m.way, m.gateways_of
 """
 
 
@@ -62,20 +73,24 @@ def live(request: HttpRequest) -> JsonResponse:
 @read_only
 @never_cache
 def health(request: HttpRequest) -> JsonResponse:
-    """200 where alarms go out, else 503 with the reasons."""
+    """200 where alarms go out, with what is to be seen to all the same; else 503 with the reasons."""
+    warned: list[str] = []
     try:
         reasons = problems()
+        if reasons != NOT_MIGRATED:
+            warned = warnings()
     except DatabaseError:
         reasons = ["database: cannot be reached"]
     return JsonResponse(
-        {"status": "unhealthy" if reasons else "ok", "reasons": reasons}, status=503 if reasons else 200
+        {"status": "unhealthy" if reasons else "ok", "reasons": reasons, "warnings": warned},
+        status=503 if reasons else 200,
     )
 
 
 def problems() -> list[str]:
     """Return what is wrong, for people; empty: nothing."""
     if not migrations_applied():
-        return ["database: migrations are not applied (manage.py migrate)"]
+        return NOT_MIGRATED
     limits = {"heartbeat": HEARTBEAT, "waiting": WAITING}
     with connection.cursor() as cursor:
         cursor.execute(HEARTBEATS, limits)
@@ -97,5 +112,31 @@ def problems() -> list[str]:
         reasons.append(f"planning: {unplanned} recipients have no plan for over {WAITING} s")
     if upkeep:
         reasons.append(f"upkeep: {upkeep} jobs are waiting for over {WAITING} s")
-    reasons += [f"{way}: {count} messages are due for over {WAITING} s" for way, count in messages]
+    reasons += [f"{way}{of(owner)}: {count} messages are due for over {WAITING} s" for way, owner, count in messages]
     return reasons
+
+
+def warnings() -> list[str]:
+    """Return what is to be seen to although alarms go out: gateways that rest, as others of their way do their work,
+    and those of organizations that cannot be used, for which the service's stand in."""
+    living = Sender.objects.filter(heartbeat_at__gt=Now() - timedelta(seconds=HEARTBEAT))
+    now = timezone.now().isoformat()
+    resting = (each for sender in living.values_list("resting", flat=True) for each in sender)
+    found = {resting_text(each) for each in resting if each["until"] > now}
+    rows = list(OrganizationGateway.objects.all())
+    usable = owned.of(rows)
+    broken = [row for row in rows if (row.way, row.organization_id) not in usable]
+    return [
+        *sorted(found),
+        *(f"{row.way}{of(row.organization_id)}: its own gateway cannot be used" for row in broken),
+    ]
+
+
+def resting_text(resting: Mapping[str, Any]) -> str:
+    """Return an entry of Sender.resting for everybody: what the gateway is called is for the admin."""
+    where = f"{resting['way']}{of(resting['organization'])}: gateway {resting['place'] + 1}"
+    return f"{where} keeps failing and rests ({resting['reason']})"
+
+
+def of(organization_id: int) -> str:
+    return f" of organization {organization_id}" if organization_id else ""

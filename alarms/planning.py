@@ -10,14 +10,15 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
-from alarms import gateways
+from alarms.gateways import owned
+from alarms.gateways.owned import Line
 from alarms.models import Alarm, AlarmMessage
 from alarms.sending import DEVICE_MESSAGES
 from escalations.models import EscalationConfiguration, default_entries
-from escalations.plan import Entry, Step
+from escalations.plan import Entry, repeated
 from escalations.plan import plan as plan_steps
 from inbox.sending import tell_of_alarm
-from organizations.models import Device, Way
+from organizations.models import Device, Organization
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +28,13 @@ PUNCTUAL = timedelta(seconds=2)
 
 INSERT_DEVICE_MESSAGES = """
     INSERT INTO alarms_devicemessage
-        (alarm_id, alarm_message_id, device_id, device_name, address, way, turn, due_at, status, reason)
-    SELECT %(alarm)s, row.recipient, row.device, row.name, row.address, row.way, row.turn, row.due,
+        (alarm_id, alarm_message_id, device_id, device_name, address, way, gateways_of, turn, due_at, status, reason)
+    SELECT %(alarm)s, row.recipient, row.device, row.name, row.address, row.way, row.gateways_of, row.turn, row.due,
         CASE WHEN r.escalating THEN 0 ELSE 5 END, CASE WHEN r.escalating THEN '' ELSE 'ended before it was planned' END
     FROM unnest(
         %(recipient)s::bigint[], %(device)s::bigint[], %(name)s::text[], %(address)s::text[], %(way)s::text[],
-        %(turn)s::int[], %(due)s::timestamptz[]
-    ) AS row (recipient, device, name, address, way, turn, due)
+        %(gateways_of)s::bigint[], %(turn)s::int[], %(due)s::timestamptz[]
+    ) AS row (recipient, device, name, address, way, gateways_of, turn, due)
     JOIN alarms_alarmmessage r ON r.id = row.recipient
     ON CONFLICT DO NOTHING
 """
@@ -61,6 +62,7 @@ class Row(NamedTuple):
     name: str
     address: str
     way: str
+    gateways_of: int
     turn: int
     due: datetime
 
@@ -85,10 +87,17 @@ def plan(*, alarm_id: int, first_id: int, last_id: int, now: datetime) -> None:
         deadlines: list[datetime] = []
         users = [user_id for _pk, user_id in recipients]
         entries = entries_in_force(alarm, users)
-        devices = usable_devices(alarm, users)
+        lines = usable_lines(alarm.organization)
+        devices = usable_devices(lines, users)
         for recipient, user_id in recipients:
             steps = plan_steps(entries[user_id], devices[user_id].keys())
-            rows += rows_of(recipient, steps, devices[user_id], start)
+            runs = repeated(steps, times=alarm.repeat, after=alarm.repeat_after, within=alarm.response_timeout)
+            for step in runs:
+                due, owner = start + timedelta(seconds=step.after), lines[step.wayofalarm][1]
+                rows += [
+                    Row(recipient, *target, step.wayofalarm, owner, step.turn, due)
+                    for target in devices[user_id][step.wayofalarm]
+                ]
             last = start + timedelta(seconds=steps[-1].after if steps else 0)
             deadlines.append(alarm.until(last + alarm.timeout))
         write(alarm_id=alarm_id, rows=rows, ids=[pk for pk, _user in recipients], deadlines=deadlines, now=now)
@@ -106,22 +115,20 @@ def entries_in_force(alarm: Alarm, user_ids: Collection[int]) -> dict[int, list[
     return {user_id: own.get(user_id, default) for user_id in user_ids}
 
 
-def usable_devices(alarm: Alarm, user_ids: Collection[int]) -> dict[int, dict[str, list[Target]]]:
-    """Return the active devices of the active users by way, of the ways that have a gateway and are not disabled."""
-    ways = [way for way in Way.values if gateways.of_way(way) and way not in alarm.organization.disabled_ways]
+def usable_lines(organization: Organization) -> dict[str, Line]:
+    """Return the ways that have a gateway and are not disabled, each with whose gateways it uses."""
+    lines = owned.available(organization)
+    return {way: line for way, line in lines.items() if way not in organization.disabled_ways}
+
+
+def usable_devices(ways: Iterable[str], user_ids: Collection[int]) -> dict[int, dict[str, list[Target]]]:
+    """Return the active devices of the active users by way, of these ways."""
     found: dict[int, dict[str, list[Target]]] = defaultdict(dict)
-    devices = Device.objects.filter(user_id__in=user_ids, user__is_active=True, is_active=True, way__in=ways)
+    devices = Device.objects.filter(user_id__in=user_ids, user__is_active=True, is_active=True, way__in=list(ways))
     rows = devices.order_by("pk").values_list("user_id", "way", "pk", "name", "address")
     for user_id, way, device, name, address in rows:
         found[user_id].setdefault(way, []).append(Target(device, name, address))
     return found
-
-
-def rows_of(recipient: int, steps: Iterable[Step], devices: dict[str, list[Target]], start: datetime) -> Iterable[Row]:
-    for step in steps:
-        due = start + timedelta(seconds=step.after)
-        for target in devices[step.wayofalarm]:
-            yield Row(recipient, *target, step.wayofalarm, step.turn, due)
 
 
 def write(*, alarm_id: int, rows: Iterable[Row], ids: list[int], deadlines: list[datetime], now: datetime) -> None:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from rest_framework.exceptions import ValidationError
 
 from alarms.models import Alarm
-from alarms.planning import entries_in_force, usable_devices
-from alarms.raising import NO_RECIPIENT, AlarmOrder, check_resources, fixed, recipient_ids
+from alarms.planning import entries_in_force, usable_devices, usable_lines
+from alarms.raising import NO_RECIPIENT, AlarmOrder, check_resources, fixed, recipient_ids, unavailable_ids
 from escalations.plan import plan
 from organizations.models import Way
 
@@ -21,6 +21,8 @@ class Preview(NamedTuple):
     """How many devices would get it, by way."""
     unreachable: list[int]
     """The ids of the users whom nothing would reach."""
+    unavailable: list[int]
+    """The ids of those who are left out, as they are not available."""
 
 
 def preview(*, order: AlarmOrder, now: datetime) -> Preview:
@@ -29,14 +31,14 @@ def preview(*, order: AlarmOrder, now: datetime) -> Preview:
 
     Raises: as `raise_alarm`.
     """
-    order.start(now)
+    start = order.start(now)
     check_resources(order.organization, order.resources)
-    users = recipient_ids(order)
+    users = recipient_ids(order, at=start)
     if not users:
         raise ValidationError(NO_RECIPIENT)
     alarm = Alarm(organization=order.organization, **fixed(order.organization))
     entries = entries_in_force(alarm, users)
-    devices = usable_devices(alarm, users)
+    devices = usable_devices(usable_lines(order.organization), users)
     counts: Counter[str] = Counter()
     unreachable = []
     for user_id in users:
@@ -44,4 +46,9 @@ def preview(*, order: AlarmOrder, now: datetime) -> Preview:
         counts.update({way: len(devices[user_id][way]) for way in ways})
         if not ways:
             unreachable.append(user_id)
-    return Preview(len(users), {way: counts[way] for way in Way.values if way in counts}, unreachable)
+    return Preview(
+        len(users),
+        {way: counts[way] for way in Way.values if way in counts},
+        unreachable,
+        unavailable_ids(order, at=start),
+    )

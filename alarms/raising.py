@@ -15,11 +15,13 @@ from rest_framework.exceptions import ValidationError
 
 from alarms import tasks, texts
 from alarms.closing import close_alarm
+from alarms.hooks.recording import alarm_raised
 from alarms.models import Alarm
 from alarms.repeating import Repeatable, first_alarm, keep
 from escalations.models import Escalation, ResponseTimeout
 from inbox.sending import announce_alarm
 from messaging_project.api import listed
+from organizations.availability import ABSENT
 from organizations.models import Group, Membership, Organization
 
 logger = logging.getLogger(__name__)
@@ -29,21 +31,34 @@ RECIPIENTS_PER_JOB = 500
 # The first job is small, so that the first messages leave while the others are still being planned.
 RECIPIENTS_OF_FIRST_JOB = 50
 
-RECIPIENTS = """
+# Members who are meant as such, or as members of a group.
+IN_GENERAL = """(
+    %(all_users)s OR EXISTS (
+        SELECT FROM organizations_group_memberships g
+        WHERE g.membership_id = m.id AND g.group_id = ANY(%(units)s)
+    )
+)"""
+
+# Whoever is named is alarmed although they are not available.
+RECIPIENTS = f"""
     SELECT u.id
     FROM organizations_user u
     WHERE u.is_active AND EXISTS (
         SELECT FROM organizations_membership m
-        WHERE m.user_id = u.id AND m.organization_id = %(organization)s AND (
-            %(all_users)s OR u.id = ANY(%(users)s) OR EXISTS (
-                SELECT FROM organizations_group_memberships g
-                WHERE g.membership_id = m.id AND g.group_id = ANY(%(units)s)
-            )
-        )
+        WHERE m.user_id = u.id AND m.organization_id = %(organization)s
+            AND (u.id = ANY(%(users)s) OR {IN_GENERAL} AND NOT {ABSENT})
     )
-"""
+"""  # noqa: S608 - made of constants
 
-NO_RECIPIENT = {"alarmResources": "No recipient is left: nobody active is among them."}
+UNAVAILABLE = f"""
+    SELECT u.id
+    FROM organizations_membership m JOIN organizations_user u ON u.id = m.user_id
+    WHERE m.organization_id = %(organization)s AND u.is_active AND NOT u.id = ANY(%(users)s)
+        AND {IN_GENERAL} AND {ABSENT}
+    ORDER BY u.id
+"""  # noqa: S608 - made of constants
+
+NO_RECIPIENT = {"alarmResources": "No recipient is left: nobody active and available is among them."}
 
 # Answers the range of ids of each job's recipients: the jobs then need no list of them.
 INSERT_RECIPIENTS = f"""
@@ -70,10 +85,11 @@ class Resources:
     users: Sequence[int] = ()
     units: Sequence[int] = ()
 
-    def of(self, organization_id: int) -> dict[str, Any]:
+    def of(self, organization_id: int, *, now: datetime) -> dict[str, Any]:
         """Return the values of RECIPIENTS."""
         return {
             "organization": organization_id,
+            "now": now,
             "all_users": self.all_users,
             "users": list(self.users),
             "units": list(self.units),
@@ -91,6 +107,10 @@ class AlarmOrder:
     starts_at: datetime | None = None
     """Past or None: at once."""
     scheduled_end_at: datetime | None = None
+    repeat: int = 0
+    """How often the escalation runs again for those who have not answered."""
+    repeat_after: int = 0
+    """Seconds from the last turn of a run to the first of the next."""
 
     def start(self, now: datetime) -> datetime:
         """Return when it starts.
@@ -127,10 +147,12 @@ def raise_alarm(
             raised_by=raised_by,
             starts_at=start,
             scheduled_end_at=order.scheduled_end_at,
+            repeat=order.repeat,
+            repeat_after=order.repeat_after,
             pending_resources=vars(order.resources) if later else None,
             **fixed(order.organization),
         )
-        recipients = len(recipient_ids(order)) if later else begin(alarm, order.resources, now=now)
+        recipients = len(recipient_ids(order, at=start)) if later else begin(alarm, order.resources, now=now)
         if not recipients:
             raise ValidationError(NO_RECIPIENT)
         if later:
@@ -195,9 +217,11 @@ def begin(alarm: Alarm, resources: Resources, *, now: datetime) -> int:
     jobs: list[JSONDict] = [
         {"alarm_id": alarm.pk, "first_id": first, "last_id": last} for first, last, _count in chunks
     ]
+    recipients = sum(count for _first, _last, count in chunks)
     if jobs:
         tasks.plan.batch_defer(*jobs)
-    return sum(count for _first, _last, count in chunks)
+        alarm_raised(alarm, recipients=recipients)
+    return recipients
 
 
 def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> list[tuple[int, int, int]]:
@@ -205,7 +229,7 @@ def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> l
     with connection.cursor() as cursor:
         cursor.execute(
             INSERT_RECIPIENTS,
-            resources.of(alarm.organization_id)
+            resources.of(alarm.organization_id, now=now)
             | {
                 "alarm": alarm.pk,
                 # One that is raised late, as no worker ran, is not over before it is planned.
@@ -218,10 +242,19 @@ def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> l
     return chunks
 
 
-def recipient_ids(order: AlarmOrder) -> list[int]:
-    """Return the users whom an alarm would have if it were raised now."""
+def recipient_ids(order: AlarmOrder, *, at: datetime) -> list[int]:
+    """Return the users whom an alarm that starts then would have, as far as known now."""
+    return user_ids(f"{RECIPIENTS} ORDER BY u.id", order, at=at)
+
+
+def unavailable_ids(order: AlarmOrder, *, at: datetime) -> list[int]:
+    """Return the users whom an alarm that starts then would leave out, as they are not available."""
+    return user_ids(UNAVAILABLE, order, at=at)
+
+
+def user_ids(query: str, order: AlarmOrder, *, at: datetime) -> list[int]:
     with connection.cursor() as cursor:
-        cursor.execute(f"{RECIPIENTS} ORDER BY u.id", order.resources.of(order.organization.pk))
+        cursor.execute(query, order.resources.of(order.organization.pk, now=at))
         return [user_id for (user_id,) in cursor.fetchall()]
 
 

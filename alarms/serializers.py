@@ -6,16 +6,21 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from alarms.models import STATES, DeviceMessage
+from escalations.models import MAX_TIMEOUT
 from messaging_project.api import (
     IdField,
     IdListField,
     StrictBooleanField,
     StrictCharField,
+    StrictIntegerField,
     UtcDateTimeField,
 )
 from organizations.models import Way
 
 MAX_MESSAGE = 960
+MAX_REPEAT = 10
+# Seconds.
+MIN_REPEAT_AFTER, DEFAULT_REPEAT_AFTER = 10, 120
 
 
 class AlarmResourcesSerializer(serializers.Serializer[object]):
@@ -61,6 +66,20 @@ class RaiseAlarmSerializer(serializers.Serializer[object]):
     )
     scheduledEndTime = UtcDateTimeField(
         required=False, allow_null=True, default=None, help_text="It closes itself then; after the start."
+    )
+    repeat = StrictIntegerField(
+        required=False,
+        default=0,
+        min_value=0,
+        max_value=MAX_REPEAT,
+        help_text="How often the escalation runs again for those who have not answered, within the response timeout.",
+    )
+    repeatAfter = StrictIntegerField(
+        required=False,
+        default=DEFAULT_REPEAT_AFTER,
+        min_value=MIN_REPEAT_AFTER,
+        max_value=MAX_TIMEOUT,
+        help_text="Seconds from the last turn of a run to the first of the next.",
     )
 
 
@@ -137,6 +156,10 @@ class PreviewSerializer(serializers.Serializer[object]):
     unreachable = serializers.ListField(
         child=serializers.IntegerField(), help_text="The ids of the users whom nothing would reach."
     )
+    unavailable = serializers.ListField(
+        child=serializers.IntegerField(),
+        help_text="The ids of the users who are left out, as they are not available and not named.",
+    )
 
 
 class DeviceStatusSerializer(serializers.Serializer[object]):
@@ -183,6 +206,18 @@ class FeedbackSerializer(serializers.Serializer[object]):
         if not (attrs["alarmID"] or attrs["organizationID"]):
             raise serializers.ValidationError({"alarmID": "Give alarmID or organizationID."})
         return attrs
+
+
+@extend_schema_serializer(examples=[OpenApiExample("with an all-clear", {"allClear": "Fire is out. Thank you."})])
+class CloseAlarmSerializer(serializers.Serializer[object]):
+    allClear = StrictCharField(
+        required=False,
+        allow_null=True,
+        allow_blank=True,
+        default="",
+        max_length=MAX_MESSAGE,
+        help_text="Sent once to everyone who was reached and did not decline, over the first way that reached them.",
+    )
 
 
 @extend_schema_serializer(examples=[OpenApiExample("closed", {"message": "success"})])

@@ -6,11 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from procrastinate import RetryStrategy
+from procrastinate import JobContext, RetryStrategy
 from procrastinate.contrib.django import app
 
-# alarms.raising defers jobs of this module; of each other, the two use nothing while they are imported.
+# Some of these defer jobs of this module; of each other, they use nothing while they are imported.
+from alarms import all_clear as clearing
 from alarms import closing, planning, raising, upkeep
+from alarms.hooks import DELIVER, delivering, outcomes, retention
+from alarms.hooks import QUEUE as HOOKS
 from messaging_project import database
 
 logger = logging.getLogger(__name__)
@@ -47,6 +50,13 @@ def close(*, alarm_id: int) -> None:
         closing.close_alarm(alarm_id=alarm_id, now=database.now())
 
 
+@app.task(name="alarms.all_clear", queue="alarms", retry=UNTIL_IT_WORKS)
+def all_clear(*, alarm_id: int) -> None:
+    with telling_failures("the all-clear", alarm_id):
+        if not clearing.tell_all_clear(alarm_id=alarm_id, now=database.now()):
+            all_clear.configure(schedule_in={"seconds": 1}).defer(alarm_id=alarm_id)
+
+
 @app.periodic(cron="* * * * * */2", periodic_id="sweep")
 @app.task(name="alarms.sweep", queue="upkeep")
 def sweep(timestamp: int) -> None:
@@ -57,3 +67,23 @@ def sweep(timestamp: int) -> None:
 @app.task(name="alarms.retry_stalled_jobs", queue="upkeep")
 async def retry_stalled_jobs(timestamp: int) -> None:
     await upkeep.retry_stalled_jobs()
+
+
+# One that failed is done by the next tick.
+@app.task(name=DELIVER, queue=HOOKS, pass_context=True)
+def deliver_hooks(context: JobContext) -> None:
+    delivering.deliver(stop=context.should_abort)
+
+
+@app.periodic(cron="* * * * * */5", periodic_id="deliver_hooks_again")
+@app.task(name="alarms.deliver_hooks_again", queue=HOOKS, pass_context=True)
+def deliver_hooks_again(context: JobContext, timestamp: int) -> None:
+    outcomes.give_up_of_inactive()
+    delivering.deliver(stop=context.should_abort)
+
+
+@app.periodic(cron="37 3 * * *", periodic_id="purge_hook_events")
+@app.task(name="alarms.purge_hook_events", queue=HOOKS, retry=RetryStrategy(max_attempts=5, wait=60), pass_context=True)
+def purge_hook_events(context: JobContext, timestamp: int) -> None:
+    purged = retention.purge(stop=context.should_abort)
+    logger.info("purged: %d hook events older than %d days", purged, retention.DAYS)

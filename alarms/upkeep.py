@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 from procrastinate.contrib.django import app
 
-from alarms import gateways, repeating
-from alarms.models import Sender
-from alarms.sending import DEVICE_MESSAGES, TRIED_AND_OVER
+from alarms import answer_codes, repeating
+from alarms.gateways import owned
+from alarms.hooks import recording
+from alarms.models import DeviceMessage, DeviceRate, Sender
+from alarms.sending import DEVICE_MESSAGES, MAY_LEAVE_UNTIL, TRIED_AND_OVER
 from alarms.sending.results import move_up
 from organizations.models import Way
 
@@ -21,6 +25,7 @@ BATCH = 5000
 SENDER_DEAD_AFTER = 5
 WORKER_DEAD_AFTER = 8
 FORGET_SENDERS_AFTER = timedelta(days=1)
+FORGET_RATES_AFTER = timedelta(days=1)
 
 # Who is not planned yet is not timed out: planning, however late, sets their deadline anew.
 TIME_OUT = """
@@ -30,15 +35,19 @@ TIME_OUT = """
         ORDER BY deadline LIMIT %(batch)s FOR NO KEY UPDATE SKIP LOCKED
     ), ended AS (
         UPDATE alarms_alarmmessage r SET escalating = false FROM over WHERE r.id = over.id
-        RETURNING r.alarm_id
+        RETURNING r.id, r.alarm_id, r.user_id
     ), cancelled AS (
         UPDATE alarms_devicemessage m SET
             status = CASE WHEN m.attempts > 0 THEN 4 ELSE 5 END,
             reason = CASE WHEN m.attempts > 0 THEN m.reason ELSE 'timed out' END,
             changed_at = %(now)s
         FROM over WHERE m.alarm_message_id = over.id AND m.status = 0
+        RETURNING m.id, m.status
     )
-    SELECT alarm_id, count(*) FROM ended GROUP BY alarm_id ORDER BY alarm_id
+    SELECT a.organization_id, ended.alarm_id, ended.user_id,
+        array(SELECT c.id FROM cancelled c JOIN alarms_devicemessage m USING (id)
+            WHERE m.alarm_message_id = ended.id AND c.status = 4)
+    FROM ended JOIN alarms_alarm a ON a.id = ended.alarm_id ORDER BY ended.alarm_id, ended.id
 """
 
 # Taken up by a sender that is dead, or whose lease is over.
@@ -60,31 +69,45 @@ LOCK_LOST = f"""
 # Nobody whose escalation has ended meanwhile gets anything again (contract 4).
 RETURN_LOST = f"""
     UPDATE alarms_devicemessage m SET
-        status = CASE WHEN r.escalating AND r.deadline > now() THEN 0 ELSE {TRIED_AND_OVER} END,
+        status = CASE WHEN {MAY_LEAVE_UNTIL} > now() THEN 0 ELSE {TRIED_AND_OVER} END,
         due_at = now(), changed_at = now(), sender_id = NULL, lease_until = NULL, reason = 'taken back from its sender'
     FROM alarms_alarmmessage r JOIN alarms_alarm a ON a.id = r.alarm_id
     WHERE r.id = m.alarm_message_id AND r.id = ANY(%(recipients)s) AND {LOST}
     RETURNING m.alarm_id, m.id
 """  # noqa: S608 - made of constants
 
-# What waits for a gateway that there is no more begins anew with its way's first.
+# What waits for a gateway that there is no more begins anew with the first of its line; what waits for a line that is
+# gone, as its organization has taken its own gateways back, with the service's.
 RETURN_TO_FIRST_GATEWAY = """
-    UPDATE alarms_devicemessage m SET gateway = 0, refused = 0
-    FROM unnest(%(way)s::text[], %(gateways)s::int[]) AS row (way, gateways)
-    WHERE m.status = 0 AND m.way = row.way AND m.gateway >= row.gateways AND row.gateways > 0
+    WITH lines AS (
+        SELECT * FROM unnest(%(way)s::text[], %(owner)s::bigint[], %(gateways)s::int[]) AS line (way, owner, gateways)
+    )
+    UPDATE alarms_devicemessage m SET
+        gateways_of = CASE WHEN EXISTS (
+            SELECT FROM lines WHERE lines.way = m.way AND lines.owner = m.gateways_of
+        ) THEN m.gateways_of ELSE 0 END,
+        gateway = 0, refused = 0
+    WHERE m.id IN (
+        SELECT m.id FROM alarms_devicemessage m
+        WHERE m.status = 0 AND NOT (m.gateways_of = 0 AND m.gateway = 0) AND NOT EXISTS (
+            SELECT FROM lines WHERE lines.way = m.way AND lines.owner = m.gateways_of AND lines.gateways > m.gateway
+        )
+        FOR UPDATE SKIP LOCKED
+    )
 """
 
 LOCK_WITHOUT_GATEWAY = """
     SELECT r.id FROM alarms_alarmmessage r WHERE r.id IN (
         SELECT m.alarm_message_id FROM alarms_devicemessage m
-        WHERE m.status = 0 AND m.way = ANY(%(ways)s) AND m.due_at <= now() LIMIT %(batch)s
+        WHERE m.status = 0 AND m.gateways_of = 0 AND m.way = ANY(%(ways)s) AND m.due_at <= now() LIMIT %(batch)s
     ) FOR NO KEY UPDATE SKIP LOCKED
 """
 
 FAIL_WITHOUT_GATEWAY = """
     UPDATE alarms_devicemessage m SET status = 4, reason = 'its way has no gateway any more', changed_at = now()
-    WHERE m.alarm_message_id = ANY(%(recipients)s) AND m.status = 0 AND m.way = ANY(%(ways)s) AND m.due_at <= now()
-    RETURNING m.alarm_message_id, m.turn
+    WHERE m.alarm_message_id = ANY(%(recipients)s) AND m.status = 0 AND m.gateways_of = 0 AND m.way = ANY(%(ways)s)
+        AND m.due_at <= now()
+    RETURNING m.id, m.alarm_message_id, m.turn
 """
 
 
@@ -95,18 +118,39 @@ def sweep(*, now: datetime) -> None:
     return_lost()
     follow_gateways()
     repeating.forget(now=now)
+    answer_codes.forget(now=now)
+    DeviceRate.objects.filter(taken__0__lt=now - FORGET_RATES_AFTER).delete()
     Sender.objects.filter(heartbeat_at__lt=now - FORGET_SENDERS_AFTER).delete()
 
 
 def time_out(*, now: datetime) -> None:
-    with connection.cursor() as cursor:
-        while True:
+    ended_in_full = True
+    while ended_in_full:
+        with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(TIME_OUT, {"now": now, "batch": BATCH})
             ended = cursor.fetchall()
-            for alarm_id, count in ended:
-                logger.info("timed out: alarm=%d recipients=%d", alarm_id, count)
-            if sum(count for _alarm_id, count in ended) < BATCH:
-                return
+            recording.recipients_timed_out(row[:3] for row in ended)
+            tell_failed([id_ for row in ended for id_ in row[3]])
+        for alarm_id, count in Counter(row[1] for row in ended).items():
+            logger.info("timed out: alarm=%d recipients=%d", alarm_id, count)
+        ended_in_full = len(ended) == BATCH
+
+
+def tell_failed(device_message_ids: Collection[int]) -> None:
+    """Tell hooks of messages that were given up."""
+    if not device_message_ids:
+        return
+    failed = DeviceMessage.objects.filter(pk__in=device_message_ids).order_by("pk")
+    rows = failed.values_list(
+        "alarm__organization_id",
+        "alarm_id",
+        "alarm_message__message_id",
+        "alarm_message__user_id",
+        "way",
+        "device_name",
+        "reason",
+    )
+    recording.messages_failed(recording.FailedMessage(*row) for row in rows)
 
 
 def return_lost() -> None:
@@ -124,17 +168,22 @@ def return_lost() -> None:
 
 
 def follow_gateways() -> None:
-    """Bring what was planned for other settings of GATEWAY_* to those in force: nobody would ever take it up."""
-    count = {way: len(gateways.of_way(way)) for way in Way.values}
-    without = [way for way in count if not count[way]]
+    """Bring what was planned for other gateways to those in force: nobody would ever take it up."""
+    lines = owned.everybodys()
+    without = [way for way in Way.values if (way, 0) not in lines]
+    ways, owners = zip(*lines, strict=True) if lines else ((), ())
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(RETURN_TO_FIRST_GATEWAY, {"way": list(count), "gateways": list(count.values())})
+        cursor.execute(
+            RETURN_TO_FIRST_GATEWAY,
+            {"way": list(ways), "owner": list(owners), "gateways": [len(found) for found in lines.values()]},
+        )
         cursor.execute(LOCK_WITHOUT_GATEWAY, {"ways": without, "batch": BATCH})
         recipients = [row[0] for row in cursor.fetchall()]
         if recipients:
             cursor.execute(FAIL_WITHOUT_GATEWAY, {"ways": without, "recipients": recipients})
             failed = cursor.fetchall()
-            move_up(failed)
+            move_up([row[1:] for row in failed])
+            tell_failed([row[0] for row in failed])
             logger.warning("failed: %d messages of ways that have no gateway: %s", len(failed), ", ".join(without))
 
 

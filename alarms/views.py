@@ -18,6 +18,7 @@ from alarms.serializers import (
     AlarmMessageStatusSerializer,
     AlarmSerializer,
     AlarmsSerializer,
+    CloseAlarmSerializer,
     ClosedSerializer,
     FeedbackSerializer,
     PreviewSerializer,
@@ -77,6 +78,8 @@ def ordered(request: Request) -> AlarmOrder:
         event_name=data["eventName"],
         starts_at=data["startTime"],
         scheduled_end_at=data["scheduledEndTime"],
+        repeat=data["repeat"],
+        repeat_after=data["repeatAfter"],
     )
 
 
@@ -138,17 +141,19 @@ class AlarmViewSet(ViewSet):
     @extend_schema(
         operation_id="CloseAlarm",
         parameters=[ALARM_ID],
-        request=None,
-        responses={200: ClosedSerializer, **refusals(403, 404, 413, 415)},
+        request=CloseAlarmSerializer,
+        responses={200: ClosedSerializer, **refusals(403, 404, 409)},
         tags=["alarm"],
     )
     def partial_update(self, request: Request, alarmID: str) -> Response:
-        """Closes an alarm, or cancels one that is scheduled: nothing further is sent. Closing twice is no error."""
-        _body = request.data  # Nothing of it is used, but what is no JSON object is refused (contract 2).
+        """Closes an alarm, or cancels one that is scheduled: nothing further is sent but an all-clear. Closing twice is
+        no error."""
+        serializer = CloseAlarmSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
         alarm, may_administer = alarm_in_scope(request, alarmID)
         if not may_administer:
             raise PermissionDenied("Only an admin of the organization or its API token may close an alarm.")
-        close_alarm(alarm_id=alarm.pk, now=database.now())
+        close_alarm(alarm_id=alarm.pk, all_clear=serializer.validated_data["allClear"] or "", now=database.now())
         return Response({"message": "success"})
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 # These ring without costing anybody's sleep twice: they go first and at once (rule 2).
 IMMEDIATE_WAYS = ("app", "pager")
+# The turns of a repeated run are numbered from the next multiple of this: no run has so many.
+TURNS_OF_A_RUN = 100
 
 
 class Entry(NamedTuple):
@@ -68,3 +70,25 @@ def plan(entries: Iterable[Entry], usable: Collection[str]) -> list[Step]:
         steps += [Step(number, way, due) for way in ways]
         fired, skipped, number = due, None, number + 1
     return steps
+
+
+def repeated(steps: Sequence[Step], *, times: int, after: int, within: int) -> list[Step]:
+    """Return the steps of an escalation and of its repetitions.
+
+    Args:
+        times: how often it runs again.
+        after: seconds from the last turn of a run to the first of the next.
+        within: seconds after the first turn, behind which nothing is repeated.
+    """
+    if not steps:
+        return []
+    first, last = steps[0].after, steps[-1].after
+    found = list(steps)
+    for run in range(1, times + 1):
+        later = run * (last - first + after)
+        found += [
+            Step(run * TURNS_OF_A_RUN + step.turn, step.wayofalarm, step.after + later)
+            for step in steps
+            if step.after + later - first < within
+        ]
+    return found

@@ -36,7 +36,7 @@ MESSAGES = {
     409: "The request conflicts with the present state.",
     413: "The request is too large.",
     414: "The address is too long.",
-    415: "The request must be JSON (Content-Type: application/json).",
+    415: "The request has another Content-Type than it must have, mostly application/json.",
     429: "Too many requests.",
     431: "The headers are too large.",
     500: "The service has made a mistake. It is logged.",

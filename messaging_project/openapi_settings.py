@@ -17,5 +17,8 @@ SPECTACULAR_SETTINGS = {
         "messaging_project.openapi.complete",
     ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "ENUM_NAME_OVERRIDES": {"WayOfAlarm": "organizations.models.Way"},
+    "ENUM_NAME_OVERRIDES": {
+        "WayOfAlarm": "organizations.models.Way",
+        "StatusEnum": "alarms.models.DeviceMessage.Status",
+    },
 }

@@ -4,12 +4,26 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from alarms import health
+from alarms import anymail_receipts, health
+from alarms.answer_page import answer_page
+from alarms.device_test_views import DeviceTestViewSet
+from alarms.hooks.views import HooksViewSet
+from alarms.inbound.views import (
+    SmsViewSet,
+    TwilioCallViewSet,
+    TwilioSmsViewSet,
+    TwilioStatusViewSet,
+    TwilioTalkViewSet,
+)
+from alarms.receipt_views import ReceiptViewSet
 from alarms.views import AlarmsViewSet, AlarmViewSet, FeedbackViewSet, MessageStatusViewSet
+from alarms.ways_views import WaysViewSet
 from escalations.views import OrganizationEscalationViewSet, OrganizationViewSet, UserEscalationViewSet
 from inbox.views import InboxViewSet
 from messaging_project import openapi
 from messaging_project.api import Router
+from organizations.availability_views import AvailabilityViewSet
+from organizations.device_views import DeviceViewSet
 from organizations.views import OrganizationsViewSet, UnitsViewSet, UsersViewSet, UserViewSet
 
 router = Router()
@@ -18,10 +32,22 @@ router.register("escalation/organization", OrganizationEscalationViewSet, basena
 router.register("escalation", UserEscalationViewSet, basename="user-escalation")
 router.register("alarm", AlarmViewSet, basename="alarm")
 router.register("alarms", AlarmsViewSet, basename="alarms")
+# Before "messagestatus", of which it would be an alarm's id.
+router.register("messagestatus/receipt", ReceiptViewSet, basename="receipt")
 router.register("messagestatus", MessageStatusViewSet, basename="message-status")
+router.register("availability", AvailabilityViewSet, basename="availability")
+router.register("device", DeviceViewSet, basename="device")
+router.register("device", DeviceTestViewSet, basename="device-test")
 router.register("messaging/feedback", FeedbackViewSet, basename="feedback")
+router.register("inbound/sms", SmsViewSet, basename="inbound-sms")
+router.register("inbound/twilio/sms", TwilioSmsViewSet, basename="twilio-sms")
+router.register("inbound/twilio/voice", TwilioCallViewSet, basename="twilio-call")
+router.register("inbound/twilio/voice/(?P<code>[^/]+)", TwilioTalkViewSet, basename="twilio-talk")
+router.register("inbound/twilio/status", TwilioStatusViewSet, basename="twilio-status")
+router.register("hooks", HooksViewSet, basename="hooks")
 router.register("msg", InboxViewSet, basename="inbox")
 router.register("organization", OrganizationViewSet, basename="organization")
+router.register("organization", WaysViewSet, basename="ways")
 router.register("organizations", OrganizationsViewSet, basename="organizations")
 router.register("user", UserViewSet, basename="user")
 router.register("users", UsersViewSet, basename="users")
@@ -36,8 +62,10 @@ urlpatterns = [
     path("api/v1/", include(router.urls)),
     re_path(r"^api/schema/?\Z", openapi.schema, name="schema"),
     re_path(r"^api/docs/?\Z", openapi.docs, name="docs"),
+    path("anymail/", include(anymail_receipts.webhooks())),
     re_path(r"^health/?$", health.health),
     re_path(r"^health/live/?$", health.live),
+    re_path(r"^a/(?P<code>[^/]*)/?\Z", answer_page, name="answer-page"),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

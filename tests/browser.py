@@ -66,9 +66,13 @@ class Chromium:
 
     def page(self, **options: Any) -> Page:
         """Return a page of a context of its own, which shares nothing with others."""
-        page = self.do(lambda: self._browser.new_context(**options).new_page())
-        page.set_default_timeout(TIMEOUT)
-        return page
+
+        def make() -> Page:
+            page = self._browser.new_context(**options).new_page()
+            page.set_default_timeout(TIMEOUT)
+            return page
+
+        return self.do(make)
 
     def close(self) -> None:
         self.do(self._browser.close)
@@ -92,10 +96,13 @@ class Phone:
         """Errors and warnings of the console, and those of scripts."""
         self.hosts: set[str] = set()
         """What was asked for anything."""
-        self._page.on("console", self._note)
-        self._page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self._pages: set[str] = set()
-        self._page.on("request", self._follow)
+        self.do(self._listen)
+
+    def _listen(self, page: Page) -> None:
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._follow)
 
     def _follow(self, request: Request) -> None:
         self.hosts.add(urlsplit(request.url).netloc)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -12,32 +12,49 @@ from alarms.gateways.base import Gateway
 from alarms.gateways.email import EmailGateway
 from alarms.gateways.http import HttpGateway
 from alarms.gateways.log import LogGateway
+from alarms.gateways.twilio import TwilioGateway
 
 SCHEMES: dict[str, type[Gateway]] = {
     "log": LogGateway,
     "email": EmailGateway,
     "http": HttpGateway,
     "https": HttpGateway,
+    "twilio+sms": TwilioGateway,
+    "twilio+call": TwilioGateway,
 }
 
 
 def build(url: str) -> Gateway:
-    """Return the gateway of a URL.
+    """Return a new gateway of a URL.
 
-    Raises: ImproperlyConfigured for a scheme that there is no gateway for.
+    Raises: ImproperlyConfigured for one that no gateway can be made of; the URL itself, which may hold a secret, is
+    not repeated.
     """
-    scheme = urlsplit(url).scheme
-    if scheme not in SCHEMES:
-        # The URL itself may carry a secret.
-        raise ImproperlyConfigured(f"no gateway has the scheme {scheme!r}; there are {', '.join(SCHEMES)}")
-    return SCHEMES[scheme](url)
+    if not url.isprintable():
+        raise ImproperlyConfigured("a gateway is a URL without control characters")
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        raise ImproperlyConfigured("a gateway is a URL, such as https://gateway.example/alarm: this is none") from None
+    if not scheme:
+        raise ImproperlyConfigured("a gateway is a URL, such as https://gateway.example/alarm")
+    if scheme in SCHEMES:
+        return SCHEMES[scheme](url)
+    from alarms.gateways.apprise import AppriseGateway
+
+    return AppriseGateway(url)
 
 
-@cache
-def _build_all(urls: tuple[str, ...]) -> tuple[Gateway, ...]:
+@lru_cache(maxsize=1024)
+def build_all(urls: tuple[str, ...]) -> tuple[Gateway, ...]:
+    """Return the gateways of URLs, of which each is made once.
+
+    Raises: ImproperlyConfigured.
+    """
     return tuple(build(url) for url in urls)
 
 
 def of_way(way: str) -> tuple[Gateway, ...]:
-    """Return the gateways of a way in the order in which they are tried; none: the way is not available."""
-    return _build_all(tuple(settings.GATEWAYS[way]))
+    """Return the service's gateways of a way in the order in which they are tried; none: the way is not available,
+    unless an organization brings its own."""
+    return build_all(tuple(settings.GATEWAYS[way]))

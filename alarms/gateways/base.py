@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from alarms.delivery import Delivery
+
+TEMPORARY = frozenset({408, 425, 429})
+
+
+def is_permanent(status: int) -> bool:
+    """Whether trying again would be of no use after this HTTP status (contract 7)."""
+    return not (status in TEMPORARY or status >= 500)
 
 
 class GatewayError(Exception):
@@ -32,6 +40,11 @@ class Gateway(ABC):
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.scheme = urlsplit(url).scheme
+        # What it is called where it is shown: nothing of the URL that may be a secret.
+        self.label = self.scheme
+        # Whether the URL names a file of the server, which it could tell: only who runs the server may bring it.
+        self.reads_files = False
 
 
 class ThreadGateway(Gateway):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import smtplib
 import threading
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
@@ -11,6 +12,9 @@ from alarms import texts
 from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError, ThreadGateway
 from messaging_project import mail
+
+# What goes out with a mail, where a mail service is used, and comes back with its receipts.
+METADATA_KEY = "idempotencyKey"
 
 
 class EmailGateway(ThreadGateway):
@@ -41,7 +45,7 @@ class EmailGateway(ThreadGateway):
         connection: BaseEmailBackend | None = getattr(self._kept, "connection", None)
         try:
             if connection is None:
-                connection = get_connection()
+                connection = get_connection(**options())
                 connection.open()
                 self._kept.connection = connection
             if not connection.send_messages([message]):
@@ -78,7 +82,17 @@ def compose(delivery: Delivery) -> EmailMultiAlternatives:
         },
     )
     message.attach_alternative(html, "text/html")
+    # Comes back with receipts, from a mail service that django-anymail sends by; a mail server does not get it.
+    message.metadata = {METADATA_KEY: delivery.idempotency_key}  # type: ignore[attr-defined]
     return message
+
+
+def options() -> dict[str, Any]:
+    """Return the options of a connection: a mail service that cannot do all of what we ask for (give the key back with
+    its receipts, say) sends the message all the same, and hangs no longer than a mail server may."""
+    if not settings.EMAIL_BACKEND.startswith("anymail."):
+        return {}
+    return {"ignore_unsupported_features": True, "timeout": settings.EMAIL_TIMEOUT}
 
 
 def failure(error: Exception) -> GatewayError:

@@ -17,29 +17,24 @@ from django.core.exceptions import ImproperlyConfigured
 
 from alarms import texts
 from alarms.delivery import Delivery
-from alarms.gateways.base import GatewayError, LoopGateway
+from alarms.gateways.base import GatewayError, LoopGateway, is_permanent
+from alarms.models import DeviceMessage
 
-TEMPORARY = frozenset({408, 425, 429})
+# What an alarm is not is named in the JSON.
+KINDS = {DeviceMessage.Kind.ALL_CLEAR: "allClear", DeviceMessage.Kind.TEST: "test"}
 
 
-class HttpGateway(LoopGateway):
-    """`http:` and `https:` POST the message as JSON (contract 7)."""
-
-    connections = 256
+class PostingGateway(LoopGateway):
+    """A gateway that is asked by a POST, over connections that are kept."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url)
-        if not urlsplit(url).hostname:
-            raise ImproperlyConfigured("an http gateway needs a host, as in https://gateway.example/alarm")
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, delivery: Delivery) -> None:
-        body = json.dumps(payload(delivery)).encode()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": delivery.idempotency_key}
-        if settings.GATEWAY_SECRET:
-            headers["X-Signature"] = signature(body, settings.GATEWAY_SECRET)
+    async def post(self, url: str, body: bytes, headers: dict[str, str]) -> None:
+        """Raises: GatewayError for any answer but a 2xx, or none."""
         try:
-            status, retry_after = await self._post(body, headers)
+            status, retry_after, content = await self._post(url, body, headers)
         except TimeoutError:
             raise GatewayError(f"no answer within {settings.GATEWAY_TIMEOUT} s", permanent=False) from None
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
@@ -48,25 +43,30 @@ class HttpGateway(LoopGateway):
             raise GatewayError(f"no connection: {type(error).__name__}", permanent=False) from error
         if not 200 <= status < 300:
             raise GatewayError(
-                f"HTTP {status}",
-                permanent=not (status in TEMPORARY or status >= 500),
+                f"HTTP {status}{self.told(content)}",
+                permanent=is_permanent(status),
                 retry_after=seconds_to_wait(retry_after),
             )
 
-    async def _post(self, body: bytes, headers: dict[str, str]) -> tuple[int, str | None]:
+    def told(self, content: bytes) -> str:
+        """Return what the body of a refusal adds to the reason: nothing that may be an address or a secret."""
+        return ""
+
+    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str | None, bytes]:
         """POST once; again at once where a kept connection turned out to be closed by the other side."""
         session = self._session = self._session or self._new_session()
         connection = SimpleNamespace(reused=False)
         while True:
             try:
                 async with session.post(
-                    self.url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=connection
+                    url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=connection
                 ) as response:
                     # Read so that the connection can be kept; the answer is the status, whatever becomes of the rest.
+                    content = b""
                     with contextlib.suppress(aiohttp.ClientError, OSError):
                         async with asyncio.timeout(1):
-                            await response.content.read(64 * 1024)
-                    return response.status, response.headers.get("Retry-After")
+                            content = await response.content.read(64 * 1024)
+                    return response.status, response.headers.get("Retry-After"), content
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
                 if not connection.reused:
                     raise
@@ -95,7 +95,38 @@ class HttpGateway(LoopGateway):
             self._session = None
 
 
+class HttpGateway(PostingGateway):
+    """`http:` and `https:` POST the message as JSON (contract 7)."""
+
+    connections = 256
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        host = urlsplit(url).hostname
+        if not host:
+            raise ImproperlyConfigured("an http gateway needs a host, as in https://gateway.example/alarm")
+        check_port(url)
+        self.label = host
+
+    async def send(self, delivery: Delivery) -> None:
+        body = json.dumps(payload(delivery)).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": delivery.idempotency_key}
+        if settings.GATEWAY_SECRET:
+            headers["X-Signature"] = signature(body, settings.GATEWAY_SECRET)
+        await self.post(self.url, body, headers)
+
+
+def check_port(url: str) -> None:
+    """Raises: ImproperlyConfigured for a port that is none."""
+    try:
+        _port = urlsplit(url).port
+    except ValueError:
+        raise ImproperlyConfigured("the port is no number") from None
+
+
 def payload(delivery: Delivery) -> dict[str, object]:
+    """Return the JSON of a message (contract 7); one that is no alarm has its `kind` beside."""
+    kind = {} if delivery.kind == DeviceMessage.Kind.ALARM else {"kind": KINDS[DeviceMessage.Kind(delivery.kind)]}
     return {
         "messageId": str(delivery.message_id),
         "alarmID": delivery.alarm_id,
@@ -105,8 +136,9 @@ def payload(delivery: Delivery) -> dict[str, object]:
         "address": delivery.address,
         "device": delivery.device,
         "text": texts.plain(delivery),
-        "answerURL": "",
+        "answerURL": delivery.answer_url,
         "attempt": delivery.attempt,
+        **kind,
     }
 
 

@@ -20,7 +20,7 @@ class LogGateway(ThreadGateway):
             delivery.way,
             delivery.device,
             masked(delivery.address),
-            " / ".join(texts.plain(delivery).splitlines()),
+            " / ".join(texts.written(delivery).splitlines()),
             delivery.alarm_id,
             delivery.message_id,
         )

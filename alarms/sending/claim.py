@@ -6,62 +6,80 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from alarms.delivery import Delivery
-from alarms.sending import TRIED_AND_OVER
+from alarms.sending import MAY_LEAVE_UNTIL, TRIED_AND_OVER
 
 # Seconds after which another sender may take over what a sender has taken up, unless it renews the lease.
 LEASE = 20
 
-Pool = tuple[str, int]
-"""A way and the place of one of its gateways, from 0."""
+Pool = tuple[str, int, int]
+"""A way, the organization whose own gateways it uses (0: the service's), and the place of one of them, from 0."""
+
+# SQL: what a device was sent within the last minute, and how many of those that are due that leaves room for.
+LAST_MINUTE = "array(SELECT at FROM unnest(rate.taken) AS at WHERE at > now() - interval '1 minute' ORDER BY at)"
+ROOM = f"greatest(0, least(excluded.granted, excluded.per_minute - cardinality({LAST_MINUTE})))"
 
 # What each part is for:
 # alarms  walks the partial index from alarm to alarm, for each pool: as many probes as alarms have messages left.
-# turns   gives each alarm that has something due an equal share of the pool's free connections, so that a small alarm
-#         is not starved by a large one; where there are more alarms than connections, chance chooses.
+# turns   gives each alarm that has something due (one probe each: an EXISTS would read all that is due) an equal share
+#         of the pool's free connections, so that a small alarm is not starved by a large one; where there are more
+#         alarms than connections, chance chooses.
 # picked  locks the rows; those that another sender or an answer holds are passed over.
+# asked   counts what is due for each device of a way that is throttled, and
+# rates   lets through as many as the minute has room for: whoever comes second waits here for the first, and counts
+#         what that one took. In the order of the devices, so that no two wait in a circle.
 # The UPDATE decides, on what is committed, who still gets something: a recipient who answers at this moment either has
-# locked the row before (then it is not picked) or waits for this statement and cancels what is left.
+# locked the row before (then it is not picked) or waits for this statement and cancels what is left. What a minute has
+# no room for waits for the next.
 CLAIM = f"""
-    WITH RECURSIVE pools (way, gateway, free) AS (
-        SELECT * FROM unnest(%(ways)s::text[], %(gateways)s::int[], %(free)s::int[])
-    ), alarms (way, gateway, free, id) AS (
-        SELECT way, gateway, free, (
+    WITH RECURSIVE pools (way, gateways_of, gateway, free) AS (
+        SELECT * FROM unnest(%(ways)s::text[], %(gateways_of)s::bigint[], %(gateways)s::int[], %(free)s::int[])
+    ), limits (way, per_minute) AS (
+        SELECT * FROM unnest(%(throttled)s::text[], %(per_minute)s::int[])
+    ), alarms (way, gateways_of, gateway, free, id) AS (
+        SELECT way, gateways_of, gateway, free, (
             SELECT min(m.alarm_id) FROM alarms_devicemessage m
-            WHERE m.status = 0 AND m.way = pools.way AND m.gateway = pools.gateway
+            WHERE m.status = 0 AND m.way = pools.way AND m.gateways_of = pools.gateways_of
+                AND m.gateway = pools.gateway
         ) FROM pools
         UNION ALL
-        SELECT way, gateway, free, (
+        SELECT way, gateways_of, gateway, free, (
             SELECT min(m.alarm_id) FROM alarms_devicemessage m
-            WHERE m.status = 0 AND m.way = alarms.way AND m.gateway = alarms.gateway AND m.alarm_id > alarms.id
+            WHERE m.status = 0 AND m.way = alarms.way AND m.gateways_of = alarms.gateways_of
+                AND m.gateway = alarms.gateway AND m.alarm_id > alarms.id
         ) FROM alarms WHERE id IS NOT NULL
     ), turns AS (
-        SELECT way, gateway, id, free, count(*) OVER pool AS alarms, row_number() OVER (pool ORDER BY random()) AS place
+        SELECT way, gateways_of, gateway, id, free,
+            count(*) OVER pool AS alarms, row_number() OVER (pool ORDER BY random()) AS place
         FROM alarms
-        WHERE EXISTS (
-            SELECT FROM alarms_devicemessage m
-            WHERE m.status = 0 AND m.way = alarms.way AND m.gateway = alarms.gateway AND m.alarm_id = alarms.id
-                AND m.due_at <= now()
+        WHERE (
+            SELECT true FROM alarms_devicemessage m
+            WHERE m.status = 0 AND m.way = alarms.way AND m.gateways_of = alarms.gateways_of
+                AND m.gateway = alarms.gateway AND m.alarm_id = alarms.id AND m.due_at <= now()
+            LIMIT 1
         )
-        WINDOW pool AS (PARTITION BY way, gateway)
+        WINDOW pool AS (PARTITION BY way, gateways_of, gateway)
     ), picked AS (
         SELECT due.id FROM turns CROSS JOIN LATERAL (
             SELECT m.id FROM alarms_devicemessage m
-            WHERE m.status = 0 AND m.way = turns.way AND m.gateway = turns.gateway AND m.alarm_id = turns.id
-                AND m.due_at <= now()
+            WHERE m.status = 0 AND m.way = turns.way AND m.gateways_of = turns.gateways_of
+                AND m.gateway = turns.gateway AND m.alarm_id = turns.id AND m.due_at <= now()
             ORDER BY m.due_at
             LIMIT greatest(1, turns.free / turns.alarms)
             FOR UPDATE SKIP LOCKED
         ) due
         WHERE turns.place <= turns.free
     ), chosen AS (
-        SELECT m.id, r.escalating AND r.deadline > now() AND u.is_active AND d.id IS NOT NULL AS usable,
-            CASE WHEN m.attempts > 0 AND NOT (r.escalating AND r.deadline > now()) THEN {TRIED_AND_OVER} ELSE 5 END
-                AS otherwise,
+        SELECT m.id, m.device_id, limits.per_minute, m.due_at,
+            {MAY_LEAVE_UNTIL} > now() AND u.is_active AND d.id IS NOT NULL AS usable,
+            CASE WHEN m.attempts > 0 AND {MAY_LEAVE_UNTIL} <= now() THEN {TRIED_AND_OVER} ELSE 5 END AS otherwise,
             r.id AS recipient_id, r.message_id, r.user_id, u.language,
-            a.id AS alarm_id, a.message, a.event_name, o.id AS organization_id, o.name AS organization, o.time_zone,
+            CASE WHEN m.kind = 0 THEN r.code ELSE '' END AS code,
+            a.id AS alarm_id, CASE WHEN m.kind = 1 THEN a.all_clear ELSE a.message END AS message, a.event_name,
+            o.id AS organization_id, o.name AS organization, o.time_zone,
             CASE
                 WHEN r.first_sent_at IS NULL
                 THEN least(now() + make_interval(secs => a.response_timeout), a.scheduled_end_at)
@@ -73,18 +91,43 @@ CLAIM = f"""
         JOIN organizations_organization o ON o.id = a.organization_id
         JOIN organizations_user u ON u.id = r.user_id
         LEFT JOIN organizations_device d ON d.id = m.device_id AND d.is_active
+        LEFT JOIN limits ON limits.way = m.way
         WHERE m.id = ANY (ARRAY(SELECT id FROM picked))
+    ), asked AS (
+        SELECT device_id, per_minute, least(count(*), per_minute)::int AS messages
+        FROM chosen WHERE usable AND per_minute IS NOT NULL GROUP BY device_id, per_minute
+    ), rates AS (
+        INSERT INTO alarms_devicerate AS rate (device_id, per_minute, granted, taken)
+        SELECT device_id, per_minute, messages, array_fill(now(), ARRAY[messages]) FROM asked ORDER BY device_id
+        ON CONFLICT (device_id) DO UPDATE SET
+            per_minute = excluded.per_minute,
+            granted = {ROOM},
+            taken = {LAST_MINUTE} || array_fill(now(), ARRAY[{ROOM}])
+        RETURNING device_id, granted, taken[1] + interval '1 minute' AS room_at
+    ), granted AS (
+        SELECT chosen.*, rates.room_at, coalesce(
+            row_number() OVER (PARTITION BY usable, chosen.device_id ORDER BY chosen.due_at, chosen.id) > rates.granted,
+            false
+        ) AS waits
+        FROM chosen LEFT JOIN rates ON rates.device_id = chosen.device_id AND chosen.usable
     )
     UPDATE alarms_devicemessage m SET
-        status = CASE WHEN usable THEN 1 ELSE otherwise END,
-        attempts = m.attempts + usable::int,
-        sender_id = CASE WHEN usable THEN %(sender)s::bigint END,
-        lease_until = CASE WHEN usable THEN now() + make_interval(secs => %(lease)s) END,
-        reason = CASE WHEN usable OR otherwise = 4 THEN m.reason ELSE 'deactivated or over' END,
-        changed_at = now()
-    FROM chosen
-    WHERE m.id = ANY (ARRAY(SELECT id FROM picked)) AND m.id = chosen.id AND m.status = 0
-    RETURNING m.status, m.turn, m.way, m.gateway, m.refused, m.address, m.device_name, m.attempts, chosen.*
+        status = CASE WHEN waits THEN 0 WHEN usable THEN 1 ELSE otherwise END,
+        attempts = m.attempts + (usable AND NOT waits)::int,
+        due_at = CASE WHEN waits THEN room_at ELSE m.due_at END,
+        sender_id = CASE WHEN usable AND NOT waits THEN %(sender)s::bigint END,
+        lease_until = CASE WHEN usable AND NOT waits THEN now() + make_interval(secs => %(lease)s) END,
+        reason = CASE
+            WHEN waits AND m.attempts = 0 THEN 'its device gets no more in this minute'
+            WHEN usable OR otherwise = 4 THEN m.reason
+            ELSE 'deactivated or over'
+        END,
+        receipt = CASE WHEN usable AND NOT waits THEN '' ELSE m.receipt END,
+        changed_at = CASE WHEN waits THEN m.changed_at ELSE now() END
+    FROM granted
+    WHERE m.id = granted.id AND m.status = 0
+    RETURNING m.status, m.turn, m.way, m.kind, m.gateways_of, m.gateway, m.refused, m.address, m.device_name,
+        m.attempts, granted.*
 """  # noqa: S608 - made of constants
 
 
@@ -94,22 +137,28 @@ class Claimed:
     """Marked as sending."""
     dropped: list[tuple[int, int]]
     """Recipient and turn of messages that nobody gets any more: user or device deactivated, or over."""
+    waiting: list[int]
+    """Messages that the minute of their device has no room for."""
 
 
 def claim(*, sender_id: int, free: Mapping[Pool, int]) -> Claimed:
     """Take up what is due for each pool, at most as many as it has free connections."""
-    pools = [(way, gateway, count) for (way, gateway), count in free.items() if count > 0]
-    claimed = Claimed([], [])
+    pools = [(*pool, count) for pool, count in free.items() if count > 0]
+    claimed = Claimed([], [], [])
     if not pools:
         return claimed
-    ways, indexes, counts = zip(*pools, strict=True)
+    ways, gateways_of, gateways, counts = zip(*pools, strict=True)
+    limits = {way: count for way, count in settings.MESSAGES_PER_MINUTE.items() if count}
     with connection.cursor() as cursor:
         cursor.execute(
             CLAIM,
             {
                 "ways": list(ways),
-                "gateways": list(indexes),
+                "gateways_of": list(gateways_of),
+                "gateways": list(gateways),
                 "free": list(counts),
+                "throttled": list(limits),
+                "per_minute": list(limits.values()),
                 "sender": sender_id,
                 "lease": LEASE,
             },
@@ -119,6 +168,8 @@ def claim(*, sender_id: int, free: Mapping[Pool, int]) -> Claimed:
             row = dict(zip(names, values, strict=True))
             if row["status"] == 1:
                 claimed.deliveries.append(delivery(row))
+            elif row["status"] == 0:
+                claimed.waiting.append(row["id"])
             else:
                 claimed.dropped.append((row["recipient_id"], row["turn"]))
     return claimed
@@ -132,7 +183,10 @@ def delivery(row: Mapping[str, Any]) -> Delivery:
         alarm_id=row["alarm_id"],
         organization_id=row["organization_id"],
         user_id=row["user_id"],
+        device_id=row["device_id"],
         way=row["way"],
+        kind=row["kind"],
+        gateways_of=row["gateways_of"],
         gateway=row["gateway"],
         refused=row["refused"],
         address=row["address"],
@@ -144,6 +198,7 @@ def delivery(row: Mapping[str, Any]) -> Delivery:
         message=row["message"],
         language=row["language"],
         until=row["until"],
+        code=row["code"],
     )
 
 

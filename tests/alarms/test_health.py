@@ -69,9 +69,9 @@ def test_a_message_that_is_due_for_over_10_s_is_told_with_its_way(client: Client
 
 def test_a_gateway_that_is_busy_starting_others_is_no_fault(client: Client, worker: None, sender: Sender) -> None:
     factories.DeviceMessageFactory(way="sms", due_at=timezone.now() - timedelta(seconds=60))
-    Sender.objects.update(last_starts={"sms": timezone.now().timestamp() - 9})
+    Sender.objects.update(last_starts={"sms 0": timezone.now().timestamp() - 9})
     assert ask(client) == (200, [])
-    Sender.objects.update(last_starts={"sms": timezone.now().timestamp() - 11, "call": timezone.now().timestamp()})
+    Sender.objects.update(last_starts={"sms 0": timezone.now().timestamp() - 11, "call 0": timezone.now().timestamp()})
     assert ask(client)[0] == 503
 
 
@@ -112,6 +112,6 @@ def test_missing_migrations_are_told(client: Client, monkeypatch: pytest.MonkeyP
 
 def test_health_takes_few_queries(client: Client, worker: None, sender: Sender, django_assert_num_queries: Any) -> None:
     ask(client)  # The migrations are looked at once.
-    # Heartbeats, waiting planning, waiting upkeep, waiting messages.
-    with django_assert_num_queries(4):
+    # Heartbeats, waiting planning, waiting upkeep, waiting messages; resting gateways, organizations' gateways.
+    with django_assert_num_queries(6):
         ask(client)

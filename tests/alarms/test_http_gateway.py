@@ -67,7 +67,7 @@ def test_a_message_is_a_json_object_of_these_fields(http_sink: HttpSink) -> None
         "address": "+49151",
         "device": "Phône",
         "text": text,
-        "answerURL": "",
+        "answerURL": "http://localhost:8000/a/0123456789ab",
         "attempt": 5,
     }
     assert text.startswith("ALARM Feuerwehr\nBrand <b>& Rauch</b>\nzweite Zeile\n")

@@ -52,12 +52,12 @@ def read(message: DeviceMessage, as_organization: Callable[[Organization], APICl
 
 
 def take() -> Delivery:
-    (delivery,) = claim(sender_id=1, free={("sms", 0): 1}).deliveries
+    (delivery,) = claim(sender_id=1, free={("sms", 0, 0): 1}).deliveries
     return delivery
 
 
 def report(delivery: Delivery, at: datetime, error: GatewayError | None = None) -> None:
-    write([Result(delivery, at=at, error=error)], gateways={"sms": 1})
+    write([Result(delivery, "log", at=at, error=error)], gateways={("sms", 0): 1})
 
 
 def test_what_waits_for_its_turn_is_scheduled_since_it_was_planned(read: Read, now: datetime) -> None:
@@ -130,7 +130,7 @@ def test_what_has_left_stays_sent_whatever_comes_later(
 
 def test_what_a_deactivated_device_was_to_get_is_cancelled(read: Read, now: datetime) -> None:
     Device.objects.update(is_active=False)
-    claim(sender_id=1, free={("sms", 0): 1})
+    claim(sender_id=1, free={("sms", 0, 0): 1})
     status, date = read()
     assert status == CANCELLED
     assert date is not None
@@ -139,8 +139,8 @@ def test_what_a_deactivated_device_was_to_get_is_cancelled(read: Read, now: date
 
 def test_only_a_change_moves_the_date(message: DeviceMessage, read: Read, now: datetime) -> None:
     colleague = factories.DeviceMessageFactory(alarm_message__alarm=message.alarm, due_at=now - 60 * SECOND, way="call")
-    (other,) = claim(sender_id=1, free={("call", 0): 1}).deliveries
-    write([Result(other, at=now)], gateways={"call": 1})
+    (other,) = claim(sender_id=1, free={("call", 0, 0): 1}).deliveries
+    write([Result(other, "log", at=now)], gateways={("call", 0): 1})
     upkeep.sweep(now=now)
     colleague.refresh_from_db()
     assert (colleague.status, read()) == (SENT, (SCHEDULED, now - 3600 * SECOND))

@@ -17,7 +17,7 @@ from rest_framework.test import APIClient
 
 from alarms import planning
 from alarms.models import Alarm, AlarmMessage, DeviceMessage, IdempotencyKey
-from organizations.models import Device, Membership, Organization, User, Way
+from organizations.models import Absence, Device, Membership, Organization, User, Way
 from tests.dialect import refused
 from tests.factories import DeviceFactory, GroupFactory, OrganizationFactory, UserFactory, admin, escalation, member
 
@@ -39,7 +39,7 @@ def previewed(client: APIClient, data: dict[str, Any]) -> tuple[int, dict[str, i
     answer = client.post(PREVIEW, data, format="json")
     assert answer.status_code == 200, answer.content
     preview = answer.json()
-    assert set(preview) == {"recipients", "devices", "unreachable"}
+    assert set(preview) == {"recipients", "devices", "unreachable", "unavailable"}
     return preview["recipients"], preview["devices"], preview["unreachable"]
 
 
@@ -211,7 +211,9 @@ def test_it_tells_what_raising_and_planning_then_write(
     unit = GroupFactory(organization=brigade)
     unit.memberships.set(Membership.objects.filter(user__in=rng.sample(people, 20)))
     resources = {"users": [user.pk for user in rng.sample(people, 20)], "units": [unit.pk]}
+    away = {user.pk for user in rng.sample(people, 20) if is_away(user, brigade, rng, now)}
     told = previewed(boss, body(brigade, resources))
+    unavailable = boss.post(PREVIEW, body(brigade, resources), format="json").json()["unavailable"]
     assert boss.post(RAISE, body(brigade, resources), format="json").status_code == 201
     for job in ProcrastinateJob.objects.filter(task_name="alarms.plan"):
         planning.plan(**job.args, now=now)
@@ -219,6 +221,8 @@ def test_it_tells_what_raising_and_planning_then_write(
     written = set(DeviceMessage.objects.values_list("way", "device_id", "alarm_message__user_id"))
     unreachable = sorted(recipients - {user for _way, _device, user in written})
     assert told == (len(recipients), dict(Counter(way for way, _device, _user in written)), unreachable)
+    meant = set(unit.memberships.filter(user__is_active=True).values_list("user_id", flat=True))
+    assert unavailable == sorted(meant & away - set(resources["users"])) == sorted(meant - recipients)
 
 
 def somehow(rng: random.Random) -> list[tuple[str, int]]:
@@ -234,8 +238,18 @@ def somebody(brigade: Organization, rng: random.Random) -> User:
     return user
 
 
+def is_away(user: User, brigade: Organization, rng: random.Random, now: datetime) -> bool:
+    """Let a user not be available for the brigade, for all or for another organization; return whether that counts."""
+    start = now - timedelta(hours=rng.choice([1, 5]))
+    of, weekly = rng.choice([None, brigade, OrganizationFactory()]), rng.random() < 0.5
+    ends_at = start + timedelta(hours=2)
+    Absence.objects.create(user=user, organization=of, starts_at=start, ends_at=ends_at, weekly=weekly)
+    return of in (None, brigade) and ends_at > now
+
+
 def test_1000_recipients_take_as_many_queries_as_10(brigade: Organization, boss: APIClient) -> None:
-    # token, the time, users asked for, recipients, timeout, the organization's escalation, its members', their devices
+    # token, the time, users asked for, recipients, timeout, the organization's escalation, its members', its gateways,
+    # their devices, who is not available
     numbers = []
     for count in (10, 990):
         first = User.objects.count()
@@ -246,4 +260,4 @@ def test_1000_recipients_take_as_many_queries_as_10(brigade: Organization, boss:
             told = previewed(boss, body(brigade, EVERYBODY | {"users": [user.pk for user in users]}))
         numbers.append(len(queries))
     assert told == (1000, {"sms": 1000}, [])
-    assert numbers == [8, 8]
+    assert numbers == [10, 10]

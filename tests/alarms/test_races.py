@@ -146,7 +146,7 @@ def what_is_sent(alarm: Alarm, jobs: Callable[[], list[dict[str, Any]]], now: da
     for job in jobs():
         if job["task_name"] == "alarms.plan" and job["args"]["alarm_id"] == alarm.pk:
             planning.plan(**job["args"], now=now)
-    return len(claim(sender_id=1, free={("sms", 0): 100}).deliveries)
+    return len(claim(sender_id=1, free={("sms", 0, 0): 100}).deliveries)
 
 
 def test_a_cancelling_that_comes_during_the_start_stops_what_was_started(

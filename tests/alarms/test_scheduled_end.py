@@ -74,7 +74,7 @@ def deadline(alarm: Alarm) -> float:
 
 
 def take() -> Claimed:
-    return claim(sender_id=1, free={("sms", 0): 100, ("call", 0): 100})
+    return claim(sender_id=1, free={("sms", 0, 0): 100, ("call", 0, 0): 100})
 
 
 # What is refused
@@ -230,7 +230,7 @@ def test_the_first_message_that_leaves_sets_none_after_the_end(
     (delivery,) = take().deliveries
     # What the recipient reads is what will hold.
     assert delivery.until == pytest.approx(alarm.starts_at + expected * SECOND, abs=5 * SECOND)
-    write([Result(delivery, at=alarm.starts_at + 100 * SECOND)], gateways={"sms": 1})
+    write([Result(delivery, "log", at=alarm.starts_at + 100 * SECOND)], gateways={("sms", 0): 1})
     assert deadline(alarm) == pytest.approx(expected, abs=5)
     assert deadline(alarm) <= end
 
@@ -245,7 +245,7 @@ def test_a_turn_that_moves_up_sets_none_after_the_end(
     assert deadline(alarm) == min(end, 3000)
     (delivery,) = take().deliveries
     refusal = GatewayError("HTTP 400", permanent=True)
-    write([Result(delivery, at=timezone.now(), error=refusal)], gateways={"sms": 1})
+    write([Result(delivery, "log", at=timezone.now(), error=refusal)], gateways={("sms", 0): 1})
     assert deadline(alarm) == pytest.approx(expected, abs=5)
     assert deadline(alarm) <= end
 

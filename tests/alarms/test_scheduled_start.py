@@ -161,8 +161,8 @@ def test_1000_recipients_take_as_many_queries_as_one(
         Membership.objects.bulk_create(Membership(organization=brigade, user=user) for user in users)
         AlarmMessage.objects.all().delete()
         alarm = schedule()
-        # begin, the alarm locked, timeout, escalation, the alarm raised, recipients, their jobs, commit
-        with django_assert_num_queries(8):
+        # begin, the alarm locked, timeout, escalation, the alarm raised, recipients, their jobs, hooks, commit
+        with django_assert_num_queries(9):
             start_alarm(alarm_id=alarm.pk, now=alarm.starts_at)
         assert AlarmMessage.objects.count() >= count
 

@@ -65,22 +65,22 @@ def somebody_waits() -> bool:
 @pytest.mark.django_db(transaction=True)
 def test_a_recipient_that_somebody_has_locked_holds_up_no_other_and_comes_later(now: datetime) -> None:
     locked, free = factories.DeviceMessageFactory(), factories.DeviceMessageFactory()
-    deliveries = claim(sender_id=1, free={("sms", 0): 2}).deliveries
-    results = [Result(delivery, at=now) for delivery in deliveries]
+    deliveries = claim(sender_id=1, free={("sms", 0, 0): 2}).deliveries
+    results = [Result(delivery, "log", at=now) for delivery in deliveries]
     later: list[tuple[list[Result], list[Turn]]] = []
     with transaction.atomic():
         AlarmMessage.objects.select_for_update(no_key=True).get(pk=locked.alarm_message_id)
-        elsewhere(lambda: later.append(write(results, gateways={"sms": 1}))).join(30)
+        elsewhere(lambda: later.append(write(results, gateways={("sms", 0): 1}))).join(30)
     assert statuses() == {locked.pk: Status.SENDING, free.pk: Status.SENT}
     ((left, _over),) = later
-    assert write(left, gateways={"sms": 1}) == ([], [])
+    assert write(left, gateways={("sms", 0): 1}) == ([], [])
     assert set(statuses().values()) == {Status.SENT}
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_dead_senders_held_comes_back_although_somebody_has_locked_one_of_it() -> None:
     locked, free = factories.DeviceMessageFactory(), factories.DeviceMessageFactory()
-    claim(sender_id=1, free={("sms", 0): 2})
+    claim(sender_id=1, free={("sms", 0, 0): 2})
     with transaction.atomic():
         AlarmMessage.objects.select_for_update(no_key=True).get(pk=locked.alarm_message_id)
         elsewhere(upkeep.return_lost).join(30)
@@ -130,7 +130,7 @@ def test_an_answer_that_waited_for_the_closing_is_a_conflict(now: datetime) -> N
 def test_of_two_gateways_each_is_asked_until_it_refuses_for_good(
     now: datetime, gateway: int, refused: int, error: GatewayError, outcome: str, following: int, least: float
 ) -> None:
-    found = Result(to(gateway=gateway, refused=refused, attempt=2), at=now, error=error).outcome(2)
+    found = Result(to(gateway=gateway, refused=refused, attempt=2), "log", at=now, error=error).outcome(2)
     assert (found.outcome, found.gateway) == (outcome, following)
     assert least <= found.wait <= least * 1.2
 
@@ -185,8 +185,8 @@ def test_the_place_of_a_delivery_that_hangs_is_given_to_others(hanging: Hanging)
 @pytest.mark.parametrize("wrong", [timedelta(hours=-1), timedelta(hours=1)])
 def test_a_sender_whose_clock_is_wrong_ends_nobodys_time(now: datetime, wrong: timedelta) -> None:
     message = factories.DeviceMessageFactory(due_at=now - timedelta(minutes=1))
-    (delivery,) = claim(sender_id=1, free={("sms", 0): 1}).deliveries
-    write([Result(delivery, at=now + wrong)], gateways={"sms": 1})
+    (delivery,) = claim(sender_id=1, free={("sms", 0, 0): 1}).deliveries
+    write([Result(delivery, "log", at=now + wrong)], gateways={("sms", 0): 1})
     recipient = message.alarm_message
     recipient.refresh_from_db()
     assert abs(recipient.deadline - now - recipient.alarm.timeout) < timedelta(seconds=10)
@@ -196,14 +196,14 @@ def test_a_sender_whose_clock_is_wrong_ends_nobodys_time(now: datetime, wrong: t
 def test_a_sender_whose_row_is_gone_comes_back_under_its_id() -> None:
     sender_id = presence.enter()
     Sender.objects.all().delete()
-    presence.beat(sender_id, last_starts={}, under_way=[])
+    presence.beat(sender_id, last_starts={}, resting=[], under_way=[])
     assert Sender.objects.get().pk == sender_id
 
 
 @pytest.mark.django_db(transaction=True)
 def test_what_a_sender_has_taken_up_without_knowing_goes_back() -> None:
     known, unknown = factories.DeviceMessageFactory(), factories.DeviceMessageFactory()
-    claim(sender_id=1, free={("sms", 0): 2})
+    claim(sender_id=1, free={("sms", 0, 0): 2})
     presence.let_go(1, under_way=[known.pk])
     assert statuses() == {known.pk: Status.SENDING, unknown.pk: Status.SCHEDULED}
 

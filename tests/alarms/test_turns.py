@@ -54,15 +54,15 @@ def planned(alarm, *turns):
 
 def taken(free=100, sender=1, gateway=0):
     """Claim for every way and return the deliveries; what is dropped makes room as in a sender."""
-    claimed = claim(sender_id=sender, free={(way, gateway): free for way in Way.values})
+    claimed = claim(sender_id=sender, free={(way, 0, gateway): free for way in Way.values})
     if claimed.dropped:
         write([], gateways={}, over=claimed.dropped)
     return claimed.deliveries
 
 
 def report(deliveries, error=None, *, at, gateways=1):
-    results = [Result(delivery, at=at, error=error) for delivery in deliveries]
-    write(results, gateways=dict.fromkeys(Way.values, gateways))
+    results = [Result(delivery, "log", at=at, error=error) for delivery in deliveries]
+    write(results, gateways={(way, 0): gateways for way in Way.values})
 
 
 def rows(recipient):
@@ -222,7 +222,7 @@ def test_no_more_is_taken_up_than_each_way_and_gateway_has_free(alarm):
         planned(alarm, ("app sms call", 0))
     calls = DeviceMessage.objects.filter(way="call")
     calls.filter(pk__in=calls[:2]).update(gateway=1)
-    free = {("app", 0): 3, ("sms", 0): 0, ("call", 0): 9}
+    free = {("app", 0, 0): 3, ("sms", 0, 0): 0, ("call", 0, 0): 9}
     claimed = Counter((each.way, each.gateway) for each in claim(sender_id=1, free=free).deliveries)
     assert claimed == {("app", 0): 3, ("call", 0): 3}
 

@@ -42,7 +42,7 @@ def sender():
 def taken(recipient, sender):
     """A device message that the sender has taken up."""
     message = DeviceMessageFactory(alarm_message=recipient)
-    assert len(claim(sender_id=sender.pk, free={("sms", 0): 1}).deliveries) == 1
+    assert len(claim(sender_id=sender.pk, free={("sms", 0, 0): 1}).deliveries) == 1
     return message
 
 
@@ -162,7 +162,7 @@ def test_what_is_under_way_longer_than_its_lease_goes_back(taken):
 def test_what_went_back_is_due_at_once_for_another_sender_and_counts_as_another_attempt(taken, sender):
     presence.leave(sender.pk)
     upkeep.return_lost()
-    [delivery] = claim(sender_id=presence.enter(), free={("sms", 0): 9}).deliveries
+    [delivery] = claim(sender_id=presence.enter(), free={("sms", 0, 0): 9}).deliveries
     assert (delivery.device_message_id, delivery.attempt) == (taken.pk, 2)
 
 
@@ -175,7 +175,7 @@ def test_what_a_live_sender_is_sending_stays(taken, sender):
 
 def test_only_the_messages_of_the_dead_sender_go_back(recipient, taken, sender):
     other = DeviceMessageFactory(alarm_message=recipient)
-    claim(sender_id=presence.enter(), free={("sms", 0): 9})
+    claim(sender_id=presence.enter(), free={("sms", 0, 0): 9})
     done = DeviceMessageFactory(alarm_message=recipient, turn=1, status=SENT, attempts=1)
     die(sender)
     upkeep.return_lost()
@@ -184,14 +184,14 @@ def test_only_the_messages_of_the_dead_sender_go_back(recipient, taken, sender):
 
 def test_a_live_sender_renews_the_lease_of_what_takes_long(taken, sender):
     DeviceMessage.objects.update(lease_until=timezone.now() - STALE)
-    presence.beat(sender.pk, last_starts={}, under_way=[taken.pk])
+    presence.beat(sender.pk, last_starts={}, resting=[], under_way=[taken.pk])
     upkeep.return_lost()
     assert status_of(taken) == SENDING
 
 
 def test_a_heartbeat_keeps_a_sender_alive(taken, sender):
     die(sender)
-    presence.beat(sender.pk, last_starts={"sms": 1.0}, under_way=[])
+    presence.beat(sender.pk, last_starts={"sms": 1.0}, resting=[], under_way=[])
     upkeep.return_lost()
     assert status_of(taken) == SENDING
 
@@ -219,10 +219,10 @@ def test_whose_time_is_over_meanwhile_gets_nothing_again(taken, sender, recipien
 
 def test_what_left_all_the_same_is_said_to_be_sent(recipient, sender, now):
     message = DeviceMessageFactory(alarm_message=recipient)
-    deliveries = claim(sender_id=sender.pk, free={("sms", 0): 1}).deliveries
+    deliveries = claim(sender_id=sender.pk, free={("sms", 0, 0): 1}).deliveries
     die(sender)
     upkeep.return_lost()
-    write([Result(deliveries[0], at=now)], gateways={"sms": 1})
+    write([Result(deliveries[0], "log", at=now)], gateways={("sms", 0): 1})
     assert status_of(message) == SENT
     recipient.refresh_from_db()
     assert recipient.deadline == now + timedelta(seconds=900)

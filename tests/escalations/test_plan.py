@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from escalations.models import default_entries
-from escalations.plan import Entry, Step, plan
+from escalations.plan import Entry, Step, plan, repeated
 
 WAYS = ("app", "pager", "sms", "call", "email")
 ALL = " ".join(WAYS)
@@ -264,3 +264,34 @@ def test_an_entry_at_the_end_leaves_what_comes_before_it_as_it_is(
 ) -> None:
     before = planned(entries, usable)
     assert planned([*entries, last], usable)[: len(before)] == before
+
+
+# The runs of a plan that is repeated: numbered from 0, 100, 200..., each `after` the last turn of the one before.
+
+RUNS = [
+    (0, 10, 900, "0:5 1:65"),
+    (1, 120, 900, "0:5 1:65 100:185 101:245"),
+    (10, 300, 900, "0:5 1:65 100:365 101:425 200:725 201:785"),
+    (1, 120, 240, "0:5 1:65 100:185"),
+    (9, 120, 180, "0:5 1:65"),
+]
+
+
+@pytest.mark.parametrize(("times", "after", "within", "turns"), RUNS)
+def test_a_plan_is_repeated_within_a_time_after_its_first_turn(times: int, after: int, within: int, turns: str) -> None:
+    found = repeated(planned([("sms", 5), ("call", 60)], WAYS), times=times, after=after, within=within)
+    assert " ".join(f"{step.turn}:{step.after}" for step in found) == turns
+
+
+@thoroughly
+@given(entry_lists, way_sets, st.integers(0, 10), st.integers(10, 600), st.integers(10, 3600))
+def test_all_runs_are_on_one_clock(entries: Entries, usable: set[str], times: int, after: int, within: int) -> None:
+    steps = planned(entries, usable)
+    turns = [list(of_turn) for _turn, of_turn in groupby(steps, key=lambda step: step.turn)]
+    gaps = [*(later[0].after - earlier[0].after for earlier, later in pairwise(turns)), after] * (times + 1)
+    expected = []
+    for place, (turn, since) in enumerate(zip(turns * (times + 1), accumulate([0, *gaps]), strict=False)):
+        run, number = divmod(place, len(turns))
+        if run == 0 or since < within:
+            expected += [Step(100 * run + number, step.wayofalarm, turns[0][0].after + since) for step in turn]
+    assert repeated(steps, times=times, after=after, within=within) == expected

@@ -9,19 +9,27 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from procrastinate.contrib.django import app
 
+from alarms.hooks import QUEUE as HOOKS
 from messaging_project import database
 
 # These have places of their own: a long job holds up none of another kind.
 UPKEEP_PLACES = 2
 INBOX_PLACES = 2
+HOOKS_PLACES = 2
 
 
 class Command(BaseCommand):
-    help = "Run the jobs: planning, upkeep and the e-mails of the inbox. Any number may run, on any number of machines."
+    help = (
+        "Run the jobs: planning, upkeep, the e-mails of the inbox and outgoing hooks. Any number may run, on any number"
+        " of machines."
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
-            "--concurrency", type=int, default=6, help="alarm jobs at once, besides upkeep and inbox (default: 6)"
+            "--concurrency",
+            type=int,
+            default=6,
+            help="alarm jobs at once, besides upkeep, inbox and hooks (default: 6)",
         )
 
     def handle(self, *args: Any, concurrency: int, **options: Any) -> None:
@@ -34,7 +42,7 @@ async def work(concurrency: int) -> None:
     """Work until a signal comes or one of the workers ends (its connection was cut: the supervisor starts anew)."""
     loop = asyncio.get_running_loop()
     # The default has too few threads on a small machine for all places.
-    loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + INBOX_PLACES + 2))
+    loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + INBOX_PLACES + HOOKS_PLACES + 2))
     async with app.open_async():
         workers = [
             asyncio.create_task(
@@ -46,11 +54,12 @@ async def work(concurrency: int) -> None:
                     install_signal_handlers=False,
                 )
             )
-            # Upkeep that failed is done by the next tick; its jobs are not worth keeping.
+            # Upkeep or hooks that failed are done by the next tick; their jobs are not worth keeping.
             for queue, places, delete_jobs in (
                 ("alarms", concurrency, "successful"),
                 ("upkeep", UPKEEP_PLACES, "always"),
                 ("inbox", INBOX_PLACES, "successful"),
+                (HOOKS, HOOKS_PLACES, "always"),
             )
         ]
         stop = asyncio.create_task(stopped(loop))

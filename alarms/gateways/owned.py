@@ -1,0 +1,105 @@
+"""The gateways that organizations bring of their own. Their URLs are kept encrypted, as they hold secrets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from functools import lru_cache
+
+from django.core.exceptions import ImproperlyConfigured, ValidationError
+
+from alarms import gateways
+from alarms.gateways.base import Gateway
+from alarms.models import OrganizationGateway
+from messaging_project import encryption
+from organizations.models import Organization, Way
+
+logger = logging.getLogger(__name__)
+
+# Ours: nobody else's to send with.
+RESERVED = frozenset({"log", "email"})
+MAX_GATEWAYS = 8
+
+Line = tuple[str, int]
+"""A way, and the organization whose own gateways it uses; 0: the service's."""
+
+
+def bring(*, organization: Organization, way: str, urls: str) -> OrganizationGateway:
+    """Set the gateways of an organization's own for a way, a URL or several separated by spaces.
+
+    Raises: ValidationError, which repeats nothing of the URLs.
+    """
+    summary = " ".join(gateway.label for gateway in checked(urls))
+    row, _created = OrganizationGateway.objects.update_or_create(
+        organization=organization,
+        way=way,
+        defaults={"urls": encryption.encrypt(" ".join(urls.split())), "summary": summary[:400]},
+    )
+    return row
+
+
+def take_back(*, organization: Organization, way: str) -> None:
+    """Let an organization use the service's gateways for a way again."""
+    OrganizationGateway.objects.filter(organization=organization, way=way).delete()
+
+
+def checked(urls: str) -> list[Gateway]:
+    """Return the gateways of the URLs that an organization brings.
+
+    Raises: ValidationError, which repeats nothing of the URLs.
+    """
+    if not 1 <= len(urls.split()) <= MAX_GATEWAYS:
+        raise ValidationError(f"Give 1 to {MAX_GATEWAYS} gateways.")
+    found = []
+    for number, url in enumerate(urls.split(), 1):
+        try:
+            gateway = gateways.build(url)
+        except ImproperlyConfigured as error:
+            raise ValidationError(f"Gateway {number}: {error}") from error
+        if gateway.scheme in RESERVED:
+            raise ValidationError(f"Gateway {number}: {gateway.scheme}: belongs to the service.")
+        if gateway.reads_files:
+            raise ValidationError(f"Gateway {number}: must not name a file of the server.")
+        found.append(gateway)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _built(line: Line, encrypted: str) -> tuple[Gateway, ...]:
+    """Return the gateways of a row; none, and that is logged once, where it cannot be used any more."""
+    try:
+        return gateways.build_all(tuple(encryption.decrypt(encrypted).split()))
+    except (encryption.CannotDecrypt, ImproperlyConfigured) as error:
+        way, organization_id = line
+        logger.error(
+            "the gateway of an organization cannot be used: organization=%d %s: %s", organization_id, way, error
+        )
+        return ()
+
+
+def of(rows: Iterable[OrganizationGateway]) -> dict[Line, tuple[Gateway, ...]]:
+    """Return the gateways of rows that can be used."""
+    lines = {(row.way, row.organization_id): row.urls for row in rows}
+    return {line: built for line, urls in lines.items() if (built := _built(line, urls))}
+
+
+def everybodys() -> dict[Line, tuple[Gateway, ...]]:
+    """Return all gateways that there are: the service's and those that organizations bring."""
+    service = {(way, 0): gateways.of_way(way) for way in Way.values}
+    return {line: found for line, found in service.items() if found} | of(OrganizationGateway.objects.all())
+
+
+def available(organization: Organization) -> dict[str, Line]:
+    """Return, of each way that reaches somebody for an organization, whose gateways it uses: where its own cannot be
+    used, the service's are."""
+    own = {way for way, _organization_id in of(OrganizationGateway.objects.filter(organization=organization))}
+    lines = {way: (way, organization.pk) if way in own else (way, 0) for way in Way.values}
+    return {way: line for way, line in lines.items() if way in own or gateways.of_way(way)}
+
+
+def in_order(line: Line) -> tuple[Gateway, ...]:
+    """Return the gateways of a line in the order in which they are tried."""
+    way, organization_id = line
+    if not organization_id:
+        return gateways.of_way(way)
+    return of(OrganizationGateway.objects.filter(way=way, organization=organization_id)).get(line, ())
