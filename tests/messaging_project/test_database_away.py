@@ -37,7 +37,7 @@ def test_it_is_503_in_json_whatever_is_asked(tmp_path: Path) -> None:
             assert "cannot be reached" in content
             assert "secret" not in content
             assert str(port) not in content
-            assert json.loads(content).keys() in ({"success", "message", "error"}, {"status", "reasons"})
+            assert json.loads(content).keys() in ({"success", "message", "error"}, {"status", "reasons", "warnings"})
         assert TOKEN not in processes.log("web")
         # What needs no database goes on.
         assert processes.alive()

@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 
 from messaging_project.embedded_postgres import database_url
+from tests.alarms.hooks import hook_sink
 from tests.processes import ROOT, until
 from tests.sinks import free_port
 
@@ -132,16 +133,36 @@ def test_every_command_of_the_readme_works_as_printed(first_start: Service, tmp_
         script, count = re.subn(rf"(^| ){name}=\S+", rf"\g<1>{name}={value}", script, flags=re.MULTILINE)
         assert count == 1, f"the README does not say once what {name} is"
     script = script.replace(".venv/bin/python", sys.executable).replace("members.csv", str(tmp_path / "members.csv"))
-    done = subprocess.run(
-        ["bash", "-c", script], cwd=ROOT, env=first_start.environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
     curl_line = re.search(r"^ +(curl -X POST .*)$", first_start.said, re.MULTILINE)
     assert curl_line is not None
-    raised = subprocess.run(["bash", "-c", f"{curl_line[1]} --fail"], capture_output=True, check=False)
-    assert raised.returncode == 0, raised.stderr
+    with hook_sink() as hook:
+        assert "http://localhost:9000/" in script
+        done = subprocess.run(
+            ["bash", "-c", script.replace("http://localhost:9000", hook.url)],
+            cwd=ROOT,
+            env=first_start.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        # The secret of the hook.
+        assert "Encrypted with the first key: 1\n" in done.stdout
+        raised = subprocess.run(["bash", "-c", f"{curl_line[1]} --fail"], capture_output=True, check=False)
+        assert raised.returncode == 0, raised.stderr
+        until(lambda: [post.json["event"] for post in hook.posts] == ["alarm.raised"], what="the hook is told")
     for shown in (token, user_token):
         assert shown not in first_start.said.replace(f"  {shown}\n", "").replace(curl_line[1], "")
+
+
+def test_the_readme_lists_every_setting() -> None:
+    settings = (ROOT / "messaging_project" / "settings.py").read_text()
+    read = set(re.findall(r"\b(?:env\.\w+|_integer|_secret|os\.environ\.get)\(\s*\"([A-Z_]+)\"", settings))
+    assert {"PORT", "JWT_KEY", "PHONE_REGION", "ENCRYPTION_KEYS"} <= read
+    table = re.findall(r"^\| (`[A-Z].*?) \| (.*) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    listed = {name for row in table for name in re.findall(r"`([A-Z_]+)`", " ".join(row))}
+    # What `make run` sets for itself.
+    assert read - listed == {"GATEWAY_DEFAULT"}
 
 
 @pytest.mark.parametrize("part", ["web", "worker", "sender", "database"])
