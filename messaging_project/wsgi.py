@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import socket
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -22,12 +23,18 @@ django_application = get_wsgi_application()
 
 from messaging_project.errors import body  # noqa: E402 - needs the settings that get_wsgi_application() sets up
 
+# Django reads forms and queries in the charset that a request names, and stumbles over some (base64, punycode) before
+# anybody could answer. Others than these are as if they were not named: UTF-8.
+CHARSET = re.compile(
+    r""";\s*charset\s*=\s*"?(?!(?:utf-?8|us-ascii|iso-8859-1|windows-1252)"?\s*(?:;|$))[^;]*""", re.IGNORECASE
+)
 # One byte more than Django takes (DATA_UPLOAD_MAX_MEMORY_SIZE), so that it sees what is too large.
 LONGEST_BODY = 1024 * 1024 + 1
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Serve a request. A streamed body has no Content-Length, for which Django takes it for empty: it gets one here."""
+    environ["CONTENT_TYPE"] = CHARSET.sub("", environ.get("CONTENT_TYPE", ""))
     if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
         content = environ["wsgi.input"].read(LONGEST_BODY)
         environ |= {"wsgi.input": io.BytesIO(content), "CONTENT_LENGTH": str(len(content))}
