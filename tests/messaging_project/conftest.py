@@ -3,10 +3,28 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import pytest
 
+from organizations.models import Organization
+from tests import factories
+from tests.messaging_project.asking import (
+    ABSENCE,
+    ALARM,
+    DEVICE,
+    HOOK,
+    IDS,
+    MESSAGE,
+    MESSAGE_ID,
+    ORGANIZATION,
+    SENT,
+    USER,
+)
 from tests.messaging_project.embedded import NOBODY, PATIENCE, ROOT, Server, Start
+from tests.messaging_project.things import ids_of
+from tests.messaging_project.walk import GATEWAY_SECRET, TWILIO_AUTH_TOKEN
 
 
 @pytest.fixture
@@ -43,3 +61,24 @@ def start(home: Path) -> Iterator[Start]:
 def uid(request: pytest.FixtureRequest) -> int:
     """The user who starts the server: root and an ordinary one, or, where the tests are not root, just oneself."""
     return NOBODY.pw_uid if ROOT and request.param == "as_ordinary_user" else os.geteuid()
+
+
+@pytest.fixture
+def secrets(settings: Any) -> None:
+    """The secrets with which gateways and Twilio sign in tests."""
+    settings.GATEWAY_SECRET, settings.TWILIO_AUTH_TOKEN = GATEWAY_SECRET, TWILIO_AUTH_TOKEN
+
+
+@pytest.fixture
+def brigade(db: None, secrets: None) -> Organization:
+    """An organization with an escalation, a hook, an alarm of which one member was notified, a message to that member,
+    and what else of them is in IDS."""
+    organization: Organization = factories.OrganizationFactory(pk=ORGANIZATION)
+    factories.escalation(organization, ("sms", 1))
+    alarm = factories.AlarmFactory(pk=ALARM, organization=organization)
+    user = factories.member(organization, pk=USER)
+    recipient = factories.AlarmMessageFactory(alarm=alarm, user=user, message_id=UUID(MESSAGE_ID), code=IDS["code"])
+    made = ids_of(recipient, number=IDS["number"], device=DEVICE, absence=ABSENCE, hook=HOOK, sent=SENT)
+    assert made.items() <= IDS.items()
+    factories.InboxMessageFactory(pk=MESSAGE, user=user)
+    return organization

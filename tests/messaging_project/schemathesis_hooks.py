@@ -1,4 +1,5 @@
-"""What schemathesis, a process of its own, cannot know: which ids there are, and rules that no schema can say.
+"""What schemathesis, a process of its own, cannot know: which ids there are, rules that no schema can say, and how to
+sign.
 
 Loaded by its command line (SCHEMATHESIS_HOOKS). Cases of invalid data are left as they are.
 """
@@ -7,13 +8,19 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+import zlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
+import requests
 import schemathesis
 from schemathesis.generation.meta import TestPhase
 
-IDS: dict[str, list[int]] = json.loads(os.environ["KNOWN_IDS"])
+from tests.messaging_project import signing
+
+KNOWN: dict[str, list[Any]] = json.loads(os.environ["KNOWN"])
 KINDS = {
     "organizationID": "organizations",
     "organization_id": "organizations",
@@ -22,33 +29,67 @@ KINDS = {
     "user_id": "users",
     "alarmID": "alarms",
     "alarm_id": "alarms",
-    "id": "messages",
+    "hookID": "hooks",
     "before": "messages",
+    "idempotencyKey": "keys",
+    "key": "keys",
+    "code": "codes",
+    "from": "numbers",
+    "From": "numbers",
 }
+# What `id` is in a path.
+OF_PATHS = {"msg": "messages", "device": "devices", "availability": "absences"}
 LISTS = {"toUserId": "users", "toGroupId": "units", "messages": "messages"}
 # As the last, the published sample's.
 LANGUAGES = ("de", "fr", "pt_BR", "property1")
 MAX_TEXT = 10_000
+# Where nothing listens.
+URL = "http://127.0.0.1:1/"
+# From when and until when nobody is available, at most: whatever is changed of it, it ends after it begins.
+START = datetime(2099, 3, 2, 8, tzinfo=UTC)
+SPANS = {"from": timedelta(0), "until": timedelta(hours=6)}
+ADDRESSES: dict[str, Callable[[int], str]] = {
+    "sms": "+4915200{:06}".format,
+    "call": "+4915300{:06}".format,
+    "email": "{}@example.org".format,
+}
+# What is texted, pressed and told, beside what is generated.
+WORDS = {
+    "text": ("yes", "nein"),
+    "Body": ("ja", "no"),
+    "Digits": ("1", "2"),
+    "MessageStatus": ("delivered", "failed"),
+    "CallStatus": ("completed", "busy"),
+}
 
 
-def with_known_ids(values: dict[str, Any]) -> None:
-    """Replace ids, by what was generated, so that a seed repeats its run; one of five stays: nobody's."""
-    for name in KINDS.keys() & {name for name, value in values.items() if value != ""}:
-        if number := int(values[name]) % 5 and int(values[name]):
-            values[name] = IDS[KINDS[name]][number % len(IDS[KINDS[name]])]
+def number_of(name: str, value: Any) -> int:
+    """Return a number that hangs on what was generated, so that a seed repeats its run."""
+    return zlib.crc32(f"{name}: {value}".encode(errors="replace"))
+
+
+def with_known(values: dict[str, Any], kinds: dict[str, str] = KINDS) -> None:
+    """Replace ids, and texts that are as good; one of five stays: nobody's. 0 and an empty id are none, and stay."""
+    for name in kinds.keys() & values.keys():
+        known, value = KNOWN[kinds[name]], values[name]
+        if isinstance(known[0], int) and not int(value or 0):
+            continue
+        number = int(value) if isinstance(known[0], int) else number_of(name, value)
+        if number % 5:
+            values[name] = known[number % len(known)]
 
 
 def with_known_lists(values: dict[str, Any]) -> None:
     """Replace each id of a list, by what was generated."""
     for name in LISTS.keys() & values.keys():
-        known = IDS[LISTS[name]]
+        known = KNOWN[LISTS[name]]
         values[name] = [known[int(number) % len(known)] for number in values[name] or ()]
 
 
 def with_possible_texts(message: dict[str, Any]) -> None:
     """Give a message an addressee, languages that are some, and texts that stay short enough when they are filled."""
     if not (message.get("toUserId") or message.get("toGroupId")):
-        message["toUserId"] = IDS["users"][:1]
+        message["toUserId"] = KNOWN["users"][:1]
     translations = message.get("translations") or {}
     if translations:
         message["translations"] = dict(zip(LANGUAGES, translations.values(), strict=False))
@@ -57,23 +98,63 @@ def with_possible_texts(message: dict[str, Any]) -> None:
         del message["parameters"]
 
 
-def with_possible_resources(resources: dict[str, Any]) -> None:
+def with_possible_alarm(alarm: dict[str, Any]) -> None:
+    resources = alarm["alarmResources"]
     for name in ("users", "units"):
         if resources.get(name):
-            resources[name] = IDS[name]
+            resources[name] = KNOWN[name]
     if not (resources.get("users") or resources.get("units")):
         resources["allUsers"] = True
     # Unknown fields are ignored, but not these.
     for name in ("labels", "scenarios"):
         resources.pop(name, None)
-
-
-def with_possible_times(alarm: dict[str, Any]) -> None:
     year = datetime.now(UTC).year
     if (alarm.get("startTime") or "")[:4] >= str(year):
         del alarm["startTime"]
     if (alarm.get("scheduledEndTime") or "9999")[:4] <= str(year):
         del alarm["scheduledEndTime"]
+
+
+def with_possible_times(absence: dict[str, Any]) -> None:
+    for name in SPANS.keys() & absence.keys():
+        minutes = timedelta(minutes=number_of(name, absence[name]) % 300)
+        absence[name] = (START + SPANS[name] + minutes).isoformat().replace("+00:00", "Z")
+
+
+def with_possible_address(device: dict[str, Any]) -> None:
+    """Give a device that is added an address of its way."""
+    if device["way"] in ADDRESSES:
+        device["address"] = ADDRESSES[device["way"]](number_of("address", device["address"]) % 10**6)
+
+
+def with_words(answer: dict[str, Any]) -> None:
+    """Say what is understood, in two of three."""
+    for name in WORDS.keys() & answer.keys():
+        if which := number_of(name, answer[name]) % 3:
+            answer[name] = WORDS[name][which - 1]
+
+
+def with_possible_answer(answer: dict[str, Any]) -> None:
+    if not (answer.get("alarmID") or answer.get("organizationID")):
+        answer["alarmID"] = KNOWN["alarms"][0]
+
+
+def with_url(hook: dict[str, Any]) -> None:
+    if "url" in hook:
+        hook["url"] = URL
+
+
+POSSIBLE: dict[str, Callable[[dict[str, Any]], None]] = {
+    "/alarm": with_possible_alarm,
+    "/alarm/preview": with_possible_alarm,
+    "/availability": with_possible_times,
+    "/availability/{id}": with_possible_times,
+    "/device": with_possible_address,
+    "/hooks": with_url,
+    "/hooks/{hookID}": with_url,
+    "/messaging/feedback": with_possible_answer,
+    "/msg/send": with_possible_texts,
+}
 
 
 @schemathesis.hook
@@ -82,19 +163,45 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         return
     # What one request has made, the next of its scenario asks for.
     if case.meta.phase.name != TestPhase.STATEFUL:
-        with_known_ids(case.path_parameters or {})
-        with_known_ids(case.query or {})
-    if not isinstance(case.body, dict):
-        return
-    with_known_ids(case.body)
-    with_known_lists(case.body)
-    if "response" in case.body and not (case.body.get("alarmID") or case.body.get("organizationID")):
-        case.body["alarmID"] = IDS["alarms"][0]
-    if "alarmResources" in case.body:
-        with_possible_resources(case.body["alarmResources"])
-        with_possible_times(case.body)
-    if case.path == "/msg/send":
-        with_possible_texts(case.body)
+        with_known(case.path_parameters or {}, KINDS | {"id": OF_PATHS.get(case.path.split("/")[1], "")})
+        with_known(case.query or {})
+    if isinstance(case.body, list):
+        # Each way once.
+        case.body[:] = {entry["way"]: entry for entry in case.body}.values()
+    if isinstance(case.body, dict):
+        with_known(case.body)
+        with_known_lists(case.body)
+        with_words(case.body)
+        POSSIBLE.get(case.path, lambda body: None)(case.body)
+        # Of another, its way is not known, nor which addresses it takes.
+        if case.path == "/device/{id}" and case.path_parameters["id"] not in KNOWN["devices"]:
+            case.body.pop("address", None)
+
+
+class Signature(requests.auth.AuthBase):
+    """Signs what is sent in the end, whatever it is."""
+
+    def __init__(self, sign: Callable[[str, bytes], dict[str, str]]) -> None:
+        self._sign = sign
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        body = request.body or b""
+        request.headers.update(self._sign(request.url or "", body.encode() if isinstance(body, str) else body))
+        return request
+
+
+def as_gateway(_url: str, body: bytes) -> dict[str, str]:
+    return signing.of_gateway(body, os.environ["SECRET"])
+
+
+def as_twilio(url: str, body: bytes) -> dict[str, str]:
+    # Twilio asks what it was told, in which nothing is escaped.
+    parts = urlsplit(url)
+    return signing.of_twilio(parts._replace(path=unquote(parts.path)).geturl(), body, os.environ["SECRET"])
+
+
+if os.environ["PRINCIPAL"] in {"gateway", "twilio"}:
+    schemathesis.auth.set_from_requests(Signature(as_gateway if os.environ["PRINCIPAL"] == "gateway" else as_twilio))
 
 
 @schemathesis.check

@@ -133,7 +133,10 @@ def test_a_streamed_body_is_read(transactional_db: None, tmp_path: Path, chunks:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("path", ["/users?organization={0}", "/alarms?organization={0}&limit=1&offset=0"])
+@pytest.mark.parametrize(
+    "path",
+    ["/users?organization={0}", "/alarms?organization={0}&limit=1&offset=0", "/hooks?organization={0}"],
+)
 def test_a_parameter_that_is_given_twice_is_refused_by_name(as_organization: AsOrganization, path: str) -> None:
     organization = factories.OrganizationFactory()
     client = as_organization(organization)
@@ -143,6 +146,16 @@ def test_a_parameter_that_is_given_twice_is_refused_by_name(as_organization: AsO
         name = pair.partition("=")[0]
         answer = client.get(f"{address}&{pair}")
         assert (answer.status_code, answer.json()["error"]) == (400, f"{name}: Give it once.")
+
+
+@pytest.mark.django_db
+def test_so_is_one_of_devices(as_user: Callable[[User], APIClient]) -> None:
+    organization = factories.OrganizationFactory()
+    user = factories.admin(organization)
+    client, address = as_user(user), f"/api/v1/device?user_id={user.pk}&organization_id={organization.pk}"
+    assert client.get(address).status_code == 200
+    for name in ("user_id", "organization_id"):
+        assert refused(client.get(f"{address}&{name}=7"), 400, f"{name}: Give it once.")
 
 
 @pytest.mark.django_db

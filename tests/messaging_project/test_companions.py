@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from organizations.models import Organization, User
 from tests import factories
+from tests.messaging_project.things import absence_of, hook_of
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +72,10 @@ def test_closing_takes_the_whole_alarm_back(organization: Organization, boss: AP
         "/organization/{organization}/timeout",
         "/msg/list",
         "/msg/list?unread=true",
+        "/availability",
+        "/device",
+        "/hooks?organization={organization}",
+        "/organization/{organization}/ways",
     ],
 )
 @pytest.mark.parametrize("extra", ["all=true", "update_for_user=true", "all=true&update_for_user=true&sort=name&page="])
@@ -85,7 +90,7 @@ def test_parameters_that_mean_nothing_here_change_nothing(
 
 @pytest.mark.parametrize("number", ["{}", "0{}", "000000{}"])
 def test_numbers_in_queries_are_taken_as_they_come(organization: Organization, boss: APIClient, number: str) -> None:
-    for path in ("/users", "/units", "/alarms"):
+    for path in ("/users", "/units", "/alarms", "/hooks"):
         answer = boss.get(f"/api/v1{path}?organization={number.format(organization.pk)}&limit=&offset=")
         assert answer.status_code == 200, answer.json()
     answer = boss.get(f"/api/v1/msg/list?before={number.format(7)}&limit={number.format(7)}&unread=")
@@ -93,7 +98,7 @@ def test_numbers_in_queries_are_taken_as_they_come(organization: Organization, b
 
 
 @pytest.mark.parametrize("accept", ["*/*", "application/json", "application/vnd.groupalarm+json", "text/html", ""])
-@pytest.mark.parametrize("path", ["/user", "/user/", "/msg/list", "/msg/list/"])
+@pytest.mark.parametrize("path", ["/user", "/user/", "/msg/list", "/msg/list/", "/device", "/availability/"])
 def test_whatever_is_accepted_is_answered_in_json(boss: APIClient, path: str, accept: str) -> None:
     answer = boss.get(f"/api/v1{path}", headers={"Accept": accept})
     assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
@@ -146,3 +151,24 @@ def test_preferences_take_the_whole_user_back(organization: Organization, boss: 
     answer = boss.patch("/api/v1/user", whole | {"name": "Eve", "inboxToEmail": True}, format="json")
     # Who they are is for their organization to say: of that nothing is changed.
     assert (answer.status_code, answer.json()) == (200, whole | {"inboxToEmail": True})
+
+
+def test_what_is_changed_takes_the_whole_of_it_back(
+    organization: Organization, as_user: Callable[[User], APIClient]
+) -> None:
+    user = factories.admin(organization, ways=("sms", "call"))
+    absence_of(user, organization=organization, weekly=True)
+    hook_of(organization)
+    client = as_user(user)
+    for path in ("/device", "/availability", "/hooks"):
+        for whole in client.get(f"/api/v1{path}", {"organization": organization.pk}).json():
+            answer = client.patch(f"/api/v1{path}/{whole['id']}", whole, format="json")
+            assert (answer.status_code, answer.json()) == (200, whole), path
+            # Whose it is, and since when, is not theirs to say; the way of a device is for good.
+            strange = {"id": 7, "userID": 7, "way": "email", "createdAt": "2001-01-01T00:00:00Z", "secret": "x"}
+            assert client.patch(f"/api/v1{path}/{whole['id']}", strange, format="json").json() == whole, path
+    ways = client.get(f"/api/v1/organization/{organization.pk}/ways").json()
+    not_available = [way | {"available": False} for way in ways]
+    answer = client.put(f"/api/v1/organization/{organization.pk}/ways", not_available, format="json")
+    # Whether there is a gateway is not theirs to say either.
+    assert (answer.status_code, answer.json()) == (200, ways)

@@ -59,7 +59,10 @@ ERRORS: dict[str, tuple[Exception, int, str, str]] = {
     "keys away": (errors.KeysAway(), 503, "MAINTENANCEMODE", ""),
 }
 INBOX_PATHS = ("/api/v1/msg", "/api/v1/msg/list")
-OTHER_PATHS = ("/api/v1/alarm", "/api/v1/messages", "/api/v1/msgs/list", "/health")
+OTHER_PATHS = (
+    *("/api/v1/alarm", "/api/v1/messages", "/api/v1/msgs/list", "/health"),
+    *("/api/v1/messagestatus/receipt", "/api/v1/inbound/twilio/voice", "/api/v1/device/7/test", "/api/v1/hooks"),
+)
 
 
 class Failing(APIView):
@@ -242,7 +245,13 @@ def test_too_many_requests_are_told_so_in_the_dialect_of_the_path(
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
-    ("table", "path"), [("inbox_inboxmessage", "/msg/list"), ("organizations_membership", "/organizations")]
+    ("table", "path"),
+    [
+        ("inbox_inboxmessage", "/msg/list"),
+        ("organizations_membership", "/organizations"),
+        ("organizations_device", "/device"),
+        ("organizations_absence", "/availability"),
+    ],
 )
 def test_what_others_hold_for_too_long_is_told_in_the_dialect_of_the_path(
     user: APIClient, table: str, path: str

@@ -1,88 +1,39 @@
-"""What the contract says of every operation alike (1 and 2): who asks, slashes, methods, bodies, and what is not told.
+"""What the contract says of every operation alike (1): who asks, and what they are not told.
 
-Which operations there are, and who may what, is in the table of test_router_walk.py.
+Which operations there are, and who may what, is in the table of walk.py; what holds of every
+request is in test_every_request.py.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
-from django.db import transaction
-from rest_framework.test import APIClient
 
-from inbox.models import InboxMessage
-from organizations.models import ApiToken, Organization, PersonalAccessToken, User
+from organizations.models import Organization
 from tests import factories
 from tests.dialect import refused
-from tests.messaging_project.test_router_walk import CALLERS, WALK
+from tests.messaging_project.asking import (
+    IDS,
+    NOTHING,
+    NOTHINGS,
+    ORGANIZATION,
+    Headers,
+    ask,
+    bearer,
+    of_organization,
+    personal,
+    signed_beside,
+    undone,
+)
+from tests.messaging_project.walk import FORMS, OF_GATEWAYS, WALK, expected
 from tests.organizations.test_jwt import claims, sign, token_of, trust
 
 pytestmark = pytest.mark.django_db
-
-MIB = 1024 * 1024
-# Long, so that none is found in an answer by chance.
-ORGANIZATION, USER, ALARM, MESSAGE, NOTHING = (10**15 + number for number in range(5))
-IDS = {"organization": ORGANIZATION, "user": USER, "alarm": ALARM, "message": MESSAGE}
-WRITES = [name for name in WALK if name.startswith(("POST", "PUT", "PATCH"))]
-
-Headers = dict[str, str]
-
-
-def personal(user: User) -> Headers:
-    return {"Personal-Access-Token": PersonalAccessToken.issue(name="test", user=user)[1]}
-
-
-def of_organization(organization: Organization) -> Headers:
-    return {"API-TOKEN": ApiToken.issue(name="test", organization=organization)[1]}
-
-
-def bearer(token: str) -> Headers:
-    return {"Authorization": f"Bearer {token}"}
-
-
-def ask(operation: str, headers: Headers, ids: dict[str, int] = IDS, slash: str = "", body: bytes | None = None) -> Any:
-    """Ask for an operation of WALK; its body is the one in the table unless another is given."""
-    path, content, _statuses = WALK[operation]
-    if body is None:
-        text = json.dumps({} if content is None else content)
-        body = re.sub(r'"\{(\w+)\}"', lambda found: str(ids[found[1]]), text).encode()
-    before, question_mark, query = path.format(**ids).partition("?")
-    url = f"/api/v1{before}{slash}{question_mark}{query}"
-    return APIClient().generic(operation.partition(" ")[0], url, body, "application/json", headers=headers)
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    """Whatever is asked for leaves the world as it was for the next operation."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
-
-
-def expected(operation: str, caller: str) -> int:
-    return WALK[operation][2][CALLERS.index(caller)]
-
-
-@pytest.fixture
-def brigade() -> Organization:
-    """An organization with an escalation, an alarm of which one member was notified, and a message to that member."""
-    organization: Organization = factories.OrganizationFactory(pk=ORGANIZATION)
-    factories.escalation(organization, ("sms", 1))
-    alarm = factories.AlarmFactory(pk=ALARM, organization=organization)
-    user = factories.member(organization, pk=USER)
-    factories.AlarmMessageFactory(alarm=alarm, user=user)
-    factories.InboxMessageFactory(pk=MESSAGE, user=user)
-    return organization
-
-
-# 1. Principals
 
 
 def test_a_jwt_may_what_its_user_may(brigade: Organization, settings: Any) -> None:
@@ -112,7 +63,13 @@ def test_two_principals_in_one_request_are_400(brigade: Organization, settings: 
     pat, token, jwt = personal(boss), of_organization(brigade), bearer(token_of(boss, "HS256"))
     for operation, headers in product(WALK, (pat | token, pat | jwt, token | jwt)):
         answer = ask(operation, headers)
-        assert refused(answer, 400, "API-TOKEN, Personal-Access-Token, Authorization"), operation
+        if operation in FORMS:
+            assert refused(answer, 401, "X-Twilio-Signature"), operation
+        else:
+            assert refused(answer, 400, "API-TOKEN, Personal-Access-Token, Authorization"), operation
+    for operation, headers in product(OF_GATEWAYS, (pat, token, jwt)):
+        signed = ask(operation, partial(signed_beside, headers))
+        assert refused(signed, 400, "X-Signature, API-TOKEN, Personal-Access-Token, Authorization"), operation
 
 
 def test_whoever_is_not_known_is_401_whatever_they_ask_for(brigade: Organization, settings: Any) -> None:
@@ -126,7 +83,8 @@ def test_whoever_is_not_known_is_401_whatever_they_ask_for(brigade: Organization
     }
     for operation in WALK:
         for who, headers in unknown.items():
-            assert refused(ask(operation, headers), 401, next(iter(headers))), (operation, who)
+            naming = "X-Twilio-Signature" if operation in FORMS else next(iter(headers))
+            assert refused(ask(operation, headers), 401, naming), (operation, who)
     settings.JWT_ALGORITHM = settings.JWT_KEY = settings.JWT_ISSUER = settings.JWT_AUDIENCE = ""
     for operation in WALK:
         assert refused(ask(operation, bearer(sign(said, "HS256"))), 401), operation
@@ -144,7 +102,7 @@ def answers_of(operation: str, headers: Headers, asked: list[dict[str, int]]) ->
 def there_or_not(operation: str) -> list[dict[str, int]]:
     """Return the ids of what there is, and those with each of which the operation is about what there is not."""
     path, content, _statuses = WALK[operation]
-    return [IDS, *(IDS | {name: NOTHING} for name in IDS if f"{{{name}}}" in f"{path}{content}")]
+    return [IDS, *(IDS | {name: NOTHINGS.get(name, NOTHING)} for name in IDS if f"{{{name}}}" in f"{path}{content}")]
 
 
 @pytest.mark.parametrize("caller", ["stranger", "foreign admin", "foreign token"])
@@ -166,10 +124,15 @@ def test_nor_does_who_answers_for_themselves_learn_of_it(brigade: Organization, 
     assert [status for status, _text in answers_of("POST messaging/feedback", personal(user), asked)] == [404]
 
 
-@pytest.mark.parametrize("operation", ["GET alarm/<pk>", "PATCH alarm/<pk>", "GET msg/<pk>", "DELETE msg/<pk>"])
-def test_nor_does_a_member_learn_which_alarms_and_messages_there_are(brigade: Organization, operation: str) -> None:
+@pytest.mark.parametrize("operation", [name for name in WALK if "<pk>" in name and expected(name, "member") == 404])
+def test_nor_does_a_member_learn_what_others_have(brigade: Organization, operation: str) -> None:
     headers = personal(factories.member(brigade))
     assert [status for status, _text in answers_of(operation, headers, there_or_not(operation))] == [404]
+
+
+def test_nor_does_an_organization_learn_whose_numbers_there_are(brigade: Organization) -> None:
+    headers = of_organization(factories.OrganizationFactory())
+    assert answers_of("POST inbound/sms", headers, there_or_not("POST inbound/sms")) == {(200, '{"reply":""}')}
 
 
 def test_nor_does_anybody_learn_of_messages_by_setting_them_to_be_read(brigade: Organization) -> None:
@@ -190,67 +153,3 @@ def test_recipients_of_others_are_as_if_they_were_not_there(brigade: Organizatio
         assert refused(answer, 400, str(other))
         answers.add(answer.content.replace(str(other).encode(), b"..."))
     assert len(answers) == 1
-
-
-# 2. Conventions
-
-
-def test_every_path_works_with_a_slash_without_a_redirect(brigade: Organization) -> None:
-    headers = personal(factories.admin(brigade))
-    for operation in WALK:
-        with undone():
-            answer = ask(operation, headers, slash="/")
-        assert answer.status_code == expected(operation, "admin"), (operation, answer.content)
-
-
-def test_a_wrong_method_is_405_and_told_which_ones_there_are(brigade: Organization) -> None:
-    methods: dict[str, set[str]] = defaultdict(set)
-    for operation in WALK:
-        method, _space, path = operation.partition(" ")
-        methods[path] |= {method, "HEAD"} if method == "GET" else {method}
-    client = APIClient(headers=personal(factories.admin(brigade)))
-    for path, allowed in methods.items():
-        for method, slash in product(
-            {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - allowed, ("", "/")
-        ):
-            url = f"/api/v1/{path.replace('<pk>', str(ORGANIZATION))}{slash}"
-            answer = client.generic(method, url, "{}", "application/json")
-            assert refused(answer, 405, method), (method, path)
-            assert set(answer["Allow"].split(", ")) == allowed, (method, path)
-        assert (client.head(url).status_code == 405) == ("HEAD" not in allowed), path
-
-
-BODIES = {
-    "larger than 1 MiB": (413, b'{"unknown": "' + b"x" * MIB + b'"}', "application/json", "1 MiB"),
-    "a form": (415, b"message=Fire", "application/x-www-form-urlencoded", "x-www-form-urlencoded"),
-    "a form of several parts": (415, b"--x--", "multipart/form-data; boundary=x", "multipart/form-data"),
-    "plain text": (415, b"{}", "text/plain", "text/plain"),
-    "of no type": (415, b"{}", "", ""),
-    "a list": (400, b"[]", "application/json", "object"),
-    "null": (400, b"null", "application/json", "object"),
-    "no JSON": (400, b"{", "application/json", "JSON"),
-}
-
-
-@pytest.mark.parametrize("operation", WRITES)
-def test_a_body_that_is_none_is_refused(brigade: Organization, operation: str) -> None:
-    client = APIClient(headers=personal(factories.admin(brigade)))
-    method, url = operation.partition(" ")[0], f"/api/v1{WALK[operation][0].format(**IDS)}"
-    for name, (status, body, media_type, naming) in BODIES.items():
-        assert refused(client.generic(method, url, body, media_type), status, naming), name
-    assert brigade.alarms.get().closed_at is None
-    assert [message.read_at for message in InboxMessage.objects.all()] == [None]
-
-
-@pytest.mark.parametrize("operation", WRITES)
-def test_unknown_fields_are_ignored_wherever_they_stand(brigade: Organization, operation: str) -> None:
-    def with_unknown(value: Any) -> Any:
-        if isinstance(value, list):
-            return [with_unknown(item) for item in value]
-        if isinstance(value, dict):
-            return {"unknown": [None], "id": "x", **{key: with_unknown(item) for key, item in value.items()}}
-        return IDS.get(value.strip("{}"), value) if isinstance(value, str) else value
-
-    caller = of_organization(brigade) if "feedback" in operation else personal(factories.admin(brigade))
-    body = json.dumps(with_unknown(WALK[operation][1] or {})).encode()
-    assert ask(operation, caller, body=body).status_code in (200, 201)

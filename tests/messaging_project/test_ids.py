@@ -10,14 +10,15 @@ import pytest
 from django.db import models
 from rest_framework.test import APIClient
 
-from alarms.models import Alarm, AlarmMessage, Feedback
+from alarms.models import Alarm, AlarmMessage, Feedback, Hook, HookEvent
 from escalations.models import Escalation, ResponseTimeout
 from inbox.models import InboxMessage, Message
 from messaging_project.openapi import DOCUMENT
-from organizations.models import User
+from organizations.models import Absence, Device, Organization, User
 from tests import factories
 from tests.dialect import property_of, refused
 from tests.messaging_project.test_status_codes import filled, operation
+from tests.messaging_project.things import URL, ids_of
 
 pytestmark = pytest.mark.django_db
 
@@ -46,7 +47,7 @@ class Place(NamedTuple):
     request: str
     names: str
     unknown: int
-    body: dict[str, Any] | None = None
+    body: Any = None
 
 
 ENTRIES = {"escalations": [{"wayofalarm": "sms", "delay": 1}]}
@@ -54,6 +55,9 @@ ALARM = {"organizationID": "ORG", "message": "Fire"}
 SET, SET_ALL = "POST /escalation", "POST /escalation/organization"
 RAISE, PREVIEW, FEEDBACK = "POST /alarm", "POST /alarm/preview", "POST /messaging/feedback"
 SEND, READ = "POST /msg/send", "POST /msg/read"
+ADD, ABSENT, REGISTER = "POST /device", "POST /availability", "POST /hooks"
+DEVICE = {"way": "app", "name": "Phone", "address": "a phone"}
+ABSENCE = {"from": "2099-01-01T08:00:00Z", "until": "2099-01-01T16:00:00Z"}
 
 BODIES = [
     Place(SET, "organizationID", 404, ENTRIES | {"organizationID": "HERE", "userID": "MEMBER"}),
@@ -77,6 +81,11 @@ BODIES = [
     Place(SEND, "toGroupId", 400, {"message": "Drill", "toUserId": ["MEMBER"], "toGroupId": ["UNIT", "HERE"]}),
     # Ids that are not the caller's change nothing.
     Place(READ, "messages", 201, {"messages": ["MESSAGE", "HERE"]}),
+    Place(ADD, "userID", 404, DEVICE | {"organizationID": "ORG", "userID": "HERE"}),
+    Place(ADD, "organizationID", 404, DEVICE | {"organizationID": "HERE", "userID": "MEMBER"}),
+    Place(ABSENT, "organizationID", 404, ABSENCE | {"organizationID": "HERE"}),
+    Place("PATCH /availability/ABSENCE", "organizationID", 404, {"organizationID": "HERE"}),
+    Place(REGISTER, "organizationID", 404, {"organizationID": "HERE", "url": URL, "events": ["alarm.raised"]}),
 ]
 PATHS = [
     Place("GET /escalation/HERE?organization_id=ORG", "userID", 404),
@@ -90,12 +99,21 @@ PATHS = [
     Place("GET /messagestatus/HERE?organization_id=ORG&user_id=BOSS", "alarm_id", 404),
     Place("GET /msg/HERE", "id", 404),
     Place("DELETE /msg/HERE", "id", 404),
+    Place("GET /organization/HERE/ways", "organizationID", 404),
+    Place("PUT /organization/HERE/ways", "organizationID", 404, [{"way": "sms", "enabled": False}]),
+    *(Place(f"{method} /device/HERE", "id", 404, body) for method, body in (("PATCH", {}), ("DELETE", None))),
+    *(Place(f"{method} /availability/HERE", "id", 404, body) for method, body in (("PATCH", {}), ("DELETE", None))),
+    *(Place(f"{method} /hooks/HERE", "hookID", 404, {}) for method in ("GET", "PATCH", "DELETE")),
+    Place("POST /device/HERE/test", "id", 404),
+    Place("POST /hooks/HERE/test", "hookID", 404),
 ]
 QUERIES = [
     Place("GET /escalation/MEMBER?organization_id=HERE", "organization_id", 404),
     Place("GET /messagestatus/NOTICE?organization_id=HERE&user_id=BOSS", "organization_id", 404),
     Place("GET /messagestatus/NOTICE?organization_id=ORG&user_id=HERE", "user_id", 404),
-    *(Place(f"GET /{path}?organization=HERE", "organization", 404) for path in ("users", "units", "alarms")),
+    *(Place(f"GET /{path}?organization=HERE", "organization", 404) for path in ("users", "units", "alarms", "hooks")),
+    Place("GET /device?user_id=HERE&organization_id=ORG", "user_id", 404),
+    Place("GET /device?user_id=MEMBER&organization_id=HERE", "organization_id", 404),
     # A bound, which nothing needs to have.
     Place("GET /msg/list?before=HERE", "before", 200),
 ]
@@ -104,21 +122,23 @@ each_place = pytest.mark.parametrize("place", PLACES, ids=lambda place: f"{place
 
 
 class World:
-    """An organization with an alarm of which its boss, who asks, was notified, with a message to them and a member."""
+    """An organization with an alarm of which its boss, who asks, was notified, with a message to them and a member, a
+    hook, and what the boss has."""
 
     def __init__(self, as_user: Callable[[User], APIClient]) -> None:
         organization = factories.OrganizationFactory()
         factories.escalation(organization, ("pager", 0))
         self.boss = factories.admin(organization)
         notice = factories.AlarmFactory(organization=organization)
-        factories.AlarmMessageFactory(alarm=notice, user=self.boss)
-        self.ids = {
+        had = ids_of(factories.AlarmMessageFactory(alarm=notice, user=self.boss))
+        self.ids: dict[str, Any] = {
             "ORG": organization.pk,
             "BOSS": self.boss.pk,
             "MEMBER": factories.member(organization).pk,
             "UNIT": factories.GroupFactory(organization=organization).pk,
             "NOTICE": notice.pk,
             "MESSAGE": factories.InboxMessageFactory(user=self.boss).pk,
+            **{name.upper(): number for name, number in had.items()},
         }
         self.client = as_user(self.boss)
 
@@ -134,6 +154,7 @@ def state() -> list[object]:
     tables: tuple[type[models.Model], ...] = (
         *(Alarm, AlarmMessage, Feedback, Escalation, ResponseTimeout),
         *(Message, InboxMessage),
+        *(Device, Absence, Hook, HookEvent, Organization),
     )
     return [list(table._default_manager.order_by("pk").values()) for table in tables]
 
@@ -179,8 +200,10 @@ def test_every_id_of_the_document_is_among_the_places() -> None:
                 for parameter in described.get("parameters", ())
                 if parameter["schema"].get("format") == "int64" and parameter["name"] not in {"limit", "offset"}
             }
-            if "requestBody" in described:
-                reference = described["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+            content = described.get("requestBody", {}).get("content", {})
+            # Of a list the items; what Twilio sends has no ids.
+            if schema := content.get("application/json", {}).get("schema"):
+                reference = schema.get("items", schema)["$ref"]
                 fields = document["components"]["schemas"][reference.rpartition("/")[2]]["properties"]
                 found |= {(name, field) for field, described in fields.items() if is_about_ids(field, described)}
     assert {(operation(place.request), place.names) for place in PLACES if "." not in place.names} == found
@@ -195,6 +218,10 @@ OPTIONAL = [
     Place(FEEDBACK, "organizationID", 200, {"alarmID": "NOTICE", "organizationID": "HERE", "userID": "BOSS"}),
     Place(FEEDBACK, "alarmID", 200, {"alarmID": "HERE", "organizationID": "ORG", "userID": "BOSS"}),
     Place(FEEDBACK, "alarmID", 400, {"alarmID": "HERE", "organizationID": 0, "userID": "BOSS"}),
+    Place(ADD, "userID", 201, DEVICE | {"organizationID": "ORG", "userID": "HERE"}),
+    Place(ADD, "organizationID", 201, DEVICE | {"organizationID": "HERE", "userID": "BOSS"}),
+    Place(ADD, "organizationID", 403, DEVICE | {"organizationID": "HERE", "userID": "MEMBER"}),
+    Place(ABSENT, "organizationID", 201, ABSENCE | {"organizationID": "HERE"}),
 ]
 
 
@@ -206,6 +233,12 @@ def test_0_and_absent_mean_that_an_id_is_not_given(world: World, place: Place, g
     assert answer.status_code == place.unknown, answer.content
     if place.request == SET and answer.status_code == 200:
         assert Escalation.objects.filter(configuration__user=world.boss, wayofalarm="sms").exists()
+    if answer.status_code == 201:
+        made: tuple[type[models.Model], ...] = (Device, Absence)
+        rows = [row for model in made for row in model._default_manager.filter(user=world.boss).values()]
+        # One more of one kind than there were, and for the alarms of all organizations.
+        assert len(rows) == 3
+        assert {row.get("organization_id") for row in rows} == {None}
     assert list(Feedback.objects.values_list("response", flat=True)) == [False] * (answer.json() == {"success": True})
 
 
@@ -214,6 +247,17 @@ def test_in_a_query_too(world: World, query: str) -> None:
     for whose, status in (("BOSS", 200), ("MEMBER", 403)):
         answer = world.ask(Place(f"GET /escalation/{whose}{query}", "", status), "")
         assert answer.status_code == status, answer.content
+
+
+@pytest.mark.parametrize("query", ["?user_id=0&organization_id=0", "?user_id=&organization_id=", "", "?user_id=0"])
+def test_the_devices_of_nobody_else_are_the_callers(world: World, query: str) -> None:
+    answer = world.ask(Place(f"GET /device{query}", "user_id", 200), "")
+    assert [device["id"] for device in answer.json()] == [world.ids["DEVICE"]]
+
+
+def test_0_in_a_path_is_nothing(world: World) -> None:
+    for place in PATHS:
+        assert refused(world.ask(place, "0"), 404, place.names), place
 
 
 @pytest.mark.parametrize("query", ["?before=0", "?before=", ""])

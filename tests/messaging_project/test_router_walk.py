@@ -1,4 +1,4 @@
-"""Every endpoint, asked by everybody: what a caller may not know of is 404, what it may know of but not do 403."""
+"""Every endpoint, asked by everybody, as the table in walk.py says."""
 
 from __future__ import annotations
 
@@ -15,9 +15,20 @@ from rest_framework.test import APIClient
 
 from inbox.models import InboxMessage
 from messaging_project.urls import router
-from organizations.models import ApiToken, Organization, PersonalAccessToken, User
+from organizations.models import Absence, ApiToken, Organization, PersonalAccessToken, User
 from tests import factories
 from tests.dialect import refused
+from tests.messaging_project.things import ids_of
+from tests.messaging_project.walk import (
+    CALLERS,
+    SIGNING,
+    WALK,
+    encoded,
+    expected,
+    filled,
+    of_gateway,
+    of_twilio,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -30,119 +41,28 @@ UNKNOWN = (
     "revoked organization token",
     "inactive user",
     "inactive organization's token",
+    "gateway with a wrong signature",
+    "twilio with a wrong signature",
 )
-CALLERS = ("stranger", "foreign admin", "foreign token", "member", "other admin", "admin", "token")
-
-# For each operation: its path with {organization}, {user} (a member who is the recipient, not the caller), {alarm} and
-# {message} (in the inbox of the user), a body, and the status for each of CALLERS. A stranger is in no organization;
-# "foreign" is of another organization; "other admin" administers the organization but does not manage the user.
-WALK: dict[str, tuple[str, dict[str, Any] | None, tuple[int, ...]]] = {
-    "GET user": ("/user", None, (200, 200, 403, 200, 200, 200, 403)),
-    "PATCH user": ("/user", {"inboxToEmail": True}, (200, 200, 403, 200, 200, 200, 403)),
-    "GET organizations": ("/organizations", None, (200, 200, 200, 200, 200, 200, 200)),
-    "GET users": ("/users?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
-    "GET units": ("/units?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
-    "POST escalation": (
-        "/escalation",
-        {"escalations": [{"wayofalarm": "sms", "delay": 1}], "organizationID": "{organization}", "userID": "{user}"},
-        (404, 404, 403, 403, 403, 200, 403),
-    ),
-    "GET escalation/<pk>": (
-        "/escalation/{user}?organization_id={organization}",
-        None,
-        (404, 404, 403, 403, 200, 200, 403),
-    ),
-    "POST escalation/organization": (
-        "/escalation/organization",
-        {"escalations": [{"wayofalarm": "sms", "delay": 1}], "organizationID": "{organization}"},
-        (404, 404, 404, 403, 200, 200, 200),
-    ),
-    "GET escalation/organization/<pk>": (
-        "/escalation/organization/{organization}",
-        None,
-        (404, 404, 404, 200, 200, 200, 200),
-    ),
-    "DELETE escalation/organization/<pk>": (
-        "/escalation/organization/{organization}",
-        None,
-        (404, 404, 404, 403, 200, 200, 200),
-    ),
-    "GET organization/<pk>/timeout": (
-        "/organization/{organization}/timeout",
-        None,
-        (404, 404, 404, 200, 200, 200, 200),
-    ),
-    "PUT organization/<pk>/timeout": (
-        "/organization/{organization}/timeout",
-        {"timeout": 60},
-        (404, 404, 404, 403, 200, 200, 200),
-    ),
-    "POST organization/<pk>/timeout": (
-        "/organization/{organization}/timeout",
-        {"timeout": 60},
-        (404, 404, 404, 403, 200, 200, 200),
-    ),
-    "POST alarm": (
-        "/alarm",
-        {"organizationID": "{organization}", "message": "Fire", "alarmResources": {"allUsers": True}},
-        (404, 404, 404, 403, 201, 201, 201),
-    ),
-    "POST alarm/preview": (
-        "/alarm/preview",
-        {"organizationID": "{organization}", "message": "Fire", "alarmResources": {"allUsers": True}},
-        (404, 404, 404, 403, 200, 200, 200),
-    ),
-    "GET alarms": ("/alarms?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
-    # The member who asks was not notified of it.
-    "GET alarm/<pk>": ("/alarm/{alarm}", None, (404, 404, 404, 404, 200, 200, 200)),
-    "PATCH alarm/<pk>": ("/alarm/{alarm}", None, (404, 404, 404, 404, 200, 200, 200)),
-    "GET messagestatus/<pk>": (
-        "/messagestatus/{alarm}?organization_id={organization}&user_id={user}",
-        None,
-        (404, 404, 404, 403, 200, 200, 200),
-    ),
-    "POST messaging/feedback": (
-        "/messaging/feedback",
-        {"alarmID": "{alarm}", "organizationID": "{organization}", "userID": "{user}", "response": True},
-        (403, 403, 404, 403, 403, 403, 200),
-    ),
-    # What has come to somebody's inbox is theirs alone, whoever administers them.
-    "POST msg/send": (
-        "/msg/send",
-        {"message": "Drill", "toUserId": ["{user}"]},
-        (400, 400, 403, 201, 201, 201, 403),
-    ),
-    "GET msg/list": ("/msg/list", None, (200, 200, 403, 200, 200, 200, 403)),
-    "GET msg/<pk>": ("/msg/{message}", None, (404, 404, 403, 404, 404, 404, 403)),
-    "POST msg/read": ("/msg/read", {"messages": ["{message}"]}, (201, 201, 403, 201, 201, 201, 403)),
-    "DELETE msg/<pk>": ("/msg/{message}", None, (404, 404, 403, 404, 404, 404, 403)),
-}
 
 
 class World(NamedTuple):
     clients: dict[str, APIClient]
-    ids: dict[str, int]
-
-    def filled(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self.filled(item) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.filled(item) for item in value]
-        if isinstance(value, str) and value.strip("{}") in self.ids:
-            return self.ids[value.strip("{}")]
-        return value
+    ids: dict[str, Any]
 
 
 @pytest.fixture
-def world(as_user: Callable[[User], APIClient], as_organization: Callable[[Organization], APIClient]) -> World:
+def world(
+    secrets: None, as_user: Callable[[User], APIClient], as_organization: Callable[[Organization], APIClient]
+) -> World:
     organization, elsewhere = factories.OrganizationFactory(), factories.OrganizationFactory()
     factories.escalation(organization, ("sms", 1))
     user = factories.member(organization)
     alarm = factories.AlarmFactory(organization=organization)
-    factories.AlarmMessageFactory(alarm=alarm, user=user)
+    recipient = factories.AlarmMessageFactory(alarm=alarm, user=user)
     message = factories.InboxMessageFactory(user=user)
     # Managed by the one, administered by the other: the admin of `organization` is asked for somebody else's person.
-    guest = factories.member(elsewhere)
+    guest = factories.member(elsewhere, ways=("app",))
     factories.MembershipFactory(organization=organization, user=guest)
     clients = {
         "stranger": as_user(factories.UserFactory()),
@@ -152,10 +72,13 @@ def world(as_user: Callable[[User], APIClient], as_organization: Callable[[Organ
         "other admin": as_user(factories.admin(organization)),
         "admin": as_user(factories.admin(organization)),
         "token": as_organization(organization),
+        "gateway": APIClient(),
+        "twilio": APIClient(),
         **unknown(organization),
     }
     things = {"organization": organization, "user": user, "alarm": alarm, "message": message, "guest": guest}
-    return World(clients, {name: thing.pk for name, thing in things.items()})
+    ids = {name: thing.pk for name, thing in things.items()} | {"device of guest": guest.devices.get().pk}
+    return World(clients, ids | ids_of(recipient))
 
 
 def unknown(organization: Organization) -> dict[str, APIClient]:
@@ -179,6 +102,8 @@ def unknown(organization: Organization) -> dict[str, APIClient]:
         "expired organization token": as_organization(organization=organization, ended="expires_at"),
         "revoked organization token": as_organization(organization=organization, ended="revoked_at"),
         "inactive organization's token": as_organization(organization=closed),
+        "gateway with a wrong signature": APIClient(headers=of_gateway(b"another body")),
+        "twilio with a wrong signature": APIClient(headers=of_twilio("/another/path")),
     }
 
 
@@ -188,7 +113,7 @@ def walked() -> Iterator[str]:
         for route in router.get_routes(viewset):
             mapping = router.get_method_map(viewset, route.mapping)
             path = route.url.replace("{prefix}", prefix).replace("{lookup}", "<pk>")
-            path = path.replace("{trailing_slash}", "").strip("^$")
+            path = path.replace("{trailing_slash}", "").replace("(?P<code>[^/]+)", "<code>").strip("^$")
             yield from (f"{method.upper()} {path}" for method in mapping)
 
 
@@ -197,33 +122,43 @@ def test_every_endpoint_is_in_the_table() -> None:
 
 
 def ask(world: World, operation: str, caller: str) -> Any:
-    path, body, _statuses = WALK[operation]
+    path, content, _statuses = WALK[operation]
     ids = dict(world.ids)
-    if caller == "other admin" and "scalation" in path and "{user}" in f"{path}{body}":
-        ids["user"] = ids["guest"]
-    method = operation.partition(" ")[0].lower()
-    return getattr(world.clients[caller], method)(
-        f"/api/v1{path.format(**ids)}", None if body is None else World({}, ids).filled(body), format="json"
-    )
+    if caller == "other admin" and ("scalation" in path or "/device" in path):
+        ids |= {"user": ids["guest"], "device": ids["device of guest"]}
+    url = f"/api/v1{path.format(**ids)}"
+    body, media_type = encoded(operation, filled(content, ids))
+    headers = {"gateway": of_gateway(body), "twilio": of_twilio(url, body)}.get(caller)
+    return world.clients[caller].generic(operation.partition(" ")[0], url, body, media_type, headers=headers)
 
 
 @pytest.mark.parametrize("operation", list(WALK))
-@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("caller", [*CALLERS, *SIGNING])
 def test_everybody_gets_what_is_theirs(world: World, operation: str, caller: str) -> None:
-    expected = WALK[operation][2][CALLERS.index(caller)]
+    status = expected(operation, caller)
     answer = ask(world, operation, caller)
-    assert answer.status_code == expected, answer.content
-    if expected >= 400:
-        assert refused(answer, expected)
+    assert answer.status_code == status, answer.content
+    if status >= 400:
+        assert refused(answer, status)
     elif "msg/" in operation:
         assert answer.json()["messages"] == ([] if "send" not in operation else [ANY])
         assert answer.json()["responseInfo"]["responseCode"] == "OK"
 
 
 def test_nobody_but_its_owner_reads_changes_or_deletes_a_message(world: World) -> None:
-    for operation, caller in product([name for name in WALK if "msg/" in name], CALLERS):
+    for operation, caller in product([name for name in WALK if "msg/" in name], [*CALLERS, *SIGNING]):
         ask(world, operation, caller)
     assert InboxMessage.objects.get(pk=world.ids["message"]).read_at is None
+
+
+OWN = ["PATCH availability/<pk>", "DELETE availability/<pk>"]
+
+
+def test_nobody_but_its_owner_changes_or_removes_when_they_are_not_available(world: World) -> None:
+    before = Absence.objects.values().get()
+    for operation, caller in product(OWN, [*CALLERS, *SIGNING, *UNKNOWN]):
+        ask(world, operation, caller)
+    assert Absence.objects.values().get() == before
 
 
 @pytest.mark.parametrize("operation", list(WALK))
@@ -234,4 +169,4 @@ def test_who_is_not_known_gets_nothing(world: World, operation: str) -> None:
 
 
 def test_everybody_in_the_world_is_asked(world: World) -> None:
-    assert set(world.clients) == {*CALLERS, *UNKNOWN}
+    assert set(world.clients) == {*CALLERS, *SIGNING, *UNKNOWN}

@@ -1,15 +1,16 @@
 """The status codes of the contract, in its own words: who asks for what, what comes, and what the answer must name.
 
-What holds for every operation alike is in test_every_operation.py (400 for two principals, 401, 405, 413, 415),
-test_ids.py (400 for what is no id), test_router_walk.py (403 and 404 by role) and test_dialects.py (429, 500, 503);
-the inbox is in test_status_codes_inbox.py.
+What holds for every operation alike is in test_every_operation.py (400 for two principals, 401), test_every_request.py
+(405, 413, 415), test_ids.py (400 for what is no id), test_router_walk.py (403 and 404 by role) and test_dialects.py
+(429, 500, 503); the inbox is in test_status_codes_inbox.py, and devices, availability, ways, hooks and what gateways
+say are in test_status_codes_devices.py.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
@@ -59,7 +60,7 @@ COMES, STAYS = answer("MEMBER", True, alarmID="ALARM"), answer("MEMBER", False, 
 SET, SET_ALL = "POST /escalation", "POST /escalation/organization"
 RAISE, PREVIEW, FEEDBACK = "POST /alarm", "POST /alarm/preview", "POST /messaging/feedback"
 STATUS = "GET /messagestatus/ALARM?organization_id=ORG&user_id=MEMBER"
-TIMEOUT = "/organization/ORG/timeout"
+TIMEOUT, CLOSE = "/organization/ORG/timeout", "PATCH /alarm/ALARM"
 SMS = ("sms", 60)
 
 # Capitals stand for ids. The boss is an admin, the mate a member whom nothing has notified, the guest a member whom
@@ -181,7 +182,7 @@ class World:
             for user in (people["member"], people["guest"]):
                 came = None if name == "ALARM" else True
                 factories.AlarmMessageFactory(alarm=alarms[name], user=user, response=came)
-        self.ids = {
+        self.ids: dict[str, Any] = {
             "ORG": organization.pk,
             "ELSEWHERE": elsewhere.pk,
             "EMPTY": factories.GroupFactory(organization=organization).pk,
@@ -203,9 +204,16 @@ class World:
         return self.clients[caller]().generic(method, f"/api/v1{path}", content, "application/json", headers=headers)
 
 
-def filled(text: str, ids: dict[str, int]) -> str:
-    """Write ids for the words in capitals that stand for them."""
-    return re.sub(r'"([A-Z]+)"|\b([A-Z]+)\b', lambda found: str(ids.get(found[1] or found[2], found[0])), text)
+def filled(text: str, ids: Mapping[str, int | str]) -> str:
+    """Write ids for the words in capitals that stand for them; what is no number stays a text in JSON."""
+
+    def of(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        if name not in ids:
+            return found[0]
+        return json.dumps(ids[name]) if found[1] else str(ids[name])
+
+    return re.sub(r'"([A-Z]+)"|\b([A-Z]+)\b', of, text)
 
 
 @pytest.fixture
@@ -229,4 +237,4 @@ def test_what_the_contract_says_comes(world: World, expected: Row) -> None:
 def operation(request: str) -> str:
     """Return the name that an operation of TABLE, of WALK or of the document has in all of them."""
     path = request.partition("?")[0].replace(" /", " ")
-    return re.sub(r"\{\w+\}|<pk>|\b(?!GET|POST|PUT|PATCH|DELETE)[A-Z]{2,}\b", "ID", path)
+    return re.sub(r"\{\w+\}|<\w+>|\b(?!GET|POST|PUT|PATCH|DELETE)[A-Z]{2,}\b", "ID", path)

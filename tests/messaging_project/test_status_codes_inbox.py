@@ -5,19 +5,16 @@ What is not the inbox's is in test_status_codes.py, which says too where the res
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
 from rest_framework.test import APIClient
 
-from messaging_project.openapi import DOCUMENT
 from organizations.models import Organization, User
 from tests import factories
 from tests.dialect import property_of, refused
-from tests.messaging_project.test_router_walk import WALK
-from tests.messaging_project.test_status_codes import TABLE, World, filled, operation
+from tests.messaging_project.test_status_codes import World, filled
 
 pytestmark = pytest.mark.django_db
 
@@ -175,19 +172,3 @@ def test_what_has_no_content_has_none(world: InboxWorld) -> None:
     for request, status in ((LIST, 304), (DELETE, 204)):
         answer = world.ask("member", request)
         assert (answer.status_code, answer.content) == (status, b"")
-
-
-def test_every_status_in_the_document_is_in_a_table_and_the_other_way_round() -> None:
-    said = {(operation(row.request), row.status) for row in TABLE}
-    said |= {(operation(row.request), row.status) for row in INBOX_TABLE if row.status != 405}
-    said |= {(operation(name), status) for name, (_path, _body, statuses) in WALK.items() for status in statuses}
-    documented = set()
-    for path, methods in json.loads(DOCUMENT.read_text())["paths"].items():
-        for method, described in methods.items():
-            name = operation(f"{method.upper()} {path}")
-            documented |= {(name, int(code)) for code in described["responses"]}
-            # Every operation answers with these, see the other files.
-            said |= {(name, status) for status in (400, 401, 414, 429, 431, 500, 503)}
-            if method in {"post", "put", "patch"}:
-                said |= {(name, 413), (name, 415)}
-    assert sorted(said ^ documented) == []

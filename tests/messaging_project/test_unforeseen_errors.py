@@ -11,7 +11,7 @@ from rest_framework.test import APIClient
 
 from organizations.models import User
 from tests.dialect import refused
-from tests.messaging_project.test_errors import World
+from tests.messaging_project.writes import World
 
 pytestmark = pytest.mark.django_db
 
