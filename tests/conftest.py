@@ -14,6 +14,11 @@ from rest_framework.test import APIClient
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that at the end no process waits for another."""
+    items.sort(key=lambda item: "conformance" not in item.nodeid)
+
+
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(postgres: None, django_db_modify_db_settings_parallel_suffix: None) -> None:
     """The test database, one for each process of the run, is made where `postgres` has started a server."""
