@@ -41,4 +41,4 @@ check: install-dev
 
 # More processes than cores: many tests wait for other processes.
 test: check
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
