@@ -75,15 +75,8 @@ def take_receipt(
             _failed(message, at=_within(message, date, now), now=now)
         else:
             _arrived(message, status=status, at=_within(message, date, now))
-    logger.info(
-        "receipt: %s: %s to %s alarm=%d device_message=%d attempt=%d",
-        status,
-        message.way,
-        masked(message.address),
-        message.alarm_id,
-        message.pk,
-        message.attempts,
-    )
+    where = f"{message.way} to {masked(message.address)} alarm={message.alarm_id}"
+    logger.info("receipt: %s: %s device_message=%d attempt=%d", status, where, message.pk, message.attempts)
 
 
 def _locked(key: str, organization: Organization | None) -> DeviceMessage:
