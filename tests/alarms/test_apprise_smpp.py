@@ -14,7 +14,6 @@ from alarms import gateways, texts
 from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError, ThreadGateway
 from tests.alarms.test_texts import DELIVERY
-from tests.sinks import free_port
 
 BIND, SUBMIT, UNBIND, ENQUIRE, ANSWER = 0x02, 0x04, 0x06, 0x15, 0x80000000
 OK, BIND_FAILED, UNKNOWN_NUMBER, TOO_MANY = 0x00, 0x0D, 0x0B, 0x58
@@ -116,8 +115,11 @@ def test_who_may_not_log_in_sends_nothing(centre: SmsCentre) -> None:
 
 
 def test_no_centre_is_temporary() -> None:
-    with pytest.raises(GatewayError) as raised:
-        send(free_port())
+    # Held, so that nobody else listens there meanwhile.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        with pytest.raises(GatewayError) as raised:
+            send(held.getsockname()[1])
     assert (raised.value.reason, raised.value.permanent) == ("SMPP: no connection or no answer", False)
 
 
