@@ -27,7 +27,6 @@ def logging_of(*, level: str, as_json: bool) -> dict[str, Any]:
                 "class": "logging.StreamHandler",
                 "formatter": "json" if as_json else "line",
             },
-            "nowhere": {"class": "logging.NullHandler"},
         },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
@@ -36,7 +35,5 @@ def logging_of(*, level: str, as_json: bool) -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             # A line a job and a tick of the sweep would bury the alarms.
             "procrastinate": {"level": "WARNING"},
-            # Names addresses and URLs; its gateway tells what there is to tell.
-            "apprise": {"handlers": ["nowhere"], "level": "WARNING", "propagate": False},
         },
     }

@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-# The loggers of Apprise and of what its plugins send with.
+# The loggers of Apprise and of what its plugins send with. The settings of the log name none of them: set up a second
+# time, as a WSGI application does, they would put this ear off.
 LOGGERS = ("apprise", "urllib3", "requests", "smpp", "smpplib", "oauthlib", "requests_oauthlib", "slixmpp", "paho")
 # urllib3 notes the status of each answer, whatever code of its own a plugin tells instead: '... "POST /path HTTP/1.1"
 # 404 12', of which these are the arguments from the end.

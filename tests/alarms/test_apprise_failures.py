@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
+import logging.config
 import ssl
 import sys
 import threading
@@ -17,6 +17,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import settings
 
 from alarms import gateways
 from alarms.gateways.base import GatewayError, ThreadGateway
@@ -99,6 +100,12 @@ def test_nobody_listening_is_temporary(name: str) -> None:
     error = failure(URLS[name].replace("HOST", f"127.0.0.1:{free_port()}"))
     assert not error.permanent
     assert error.reason.endswith(": no connection or no answer")
+
+
+def test_setting_up_the_log_again_does_not_put_off_the_ear() -> None:
+    gateways.build(URLS["json"])
+    logging.config.dictConfig(settings.LOGGING)
+    test_nobody_listening_is_temporary("json")
 
 
 @pytest.mark.parametrize("name", ["json", "ntfy"])
