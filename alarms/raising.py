@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.utils.translation import gettext_lazy as _
 from procrastinate.types import JSONDict
 from rest_framework.exceptions import ValidationError
 
@@ -18,6 +19,7 @@ from alarms.closing import close_alarm
 from alarms.hooks.recording import alarm_raised
 from alarms.models import Alarm
 from alarms.repeating import Repeatable, first_alarm, keep
+from alarms.templating import named_by, template_of
 from escalations.models import Escalation, ResponseTimeout
 from inbox.sending import announce_alarm
 from messaging_project.api import listed
@@ -58,7 +60,7 @@ UNAVAILABLE = f"""
     ORDER BY u.id
 """  # noqa: S608 - made of constants
 
-NO_RECIPIENT = {"alarmResources": "No recipient is left: nobody active and available is among them."}
+NO_RECIPIENT = {"alarmResources": _("No recipient is left: nobody active and available is among them.")}
 
 # Answers the range of ids of each job's recipients: the jobs then need no list of them.
 INSERT_RECIPIENTS = f"""
@@ -85,6 +87,10 @@ class Resources:
     users: Sequence[int] = ()
     units: Sequence[int] = ()
 
+    def __bool__(self) -> bool:
+        """Whether anybody is meant."""
+        return bool(self.all_users or self.users or self.units)
+
     def of(self, organization_id: int, *, now: datetime) -> dict[str, Any]:
         """Return the values of RECIPIENTS."""
         return {
@@ -101,9 +107,10 @@ class AlarmOrder:
     """What is to be raised, of which only the shape is checked."""
 
     organization: Organization
-    message: str
-    resources: Resources
-    event_name: str = ""
+    message: str = ""
+    resources: Resources = Resources()
+    event_name: str | None = ""
+    """None: that of the template."""
     starts_at: datetime | None = None
     """Past or None: at once."""
     scheduled_end_at: datetime | None = None
@@ -111,6 +118,25 @@ class AlarmOrder:
     """How often the escalation runs again for those who have not answered."""
     repeat_after: int = 0
     """Seconds from the last turn of a run to the first of the next."""
+    template_id: int = 0
+    """The template that says what is left out here; 0: nothing is."""
+
+    def filled(self) -> AlarmOrder:
+        """Return what is to be raised once its template, as it is now, has said what is left out.
+
+        Raises: ValidationError for a template that the organization does not have.
+        """
+        if not self.template_id:
+            return self
+        template = template_of(self.organization, self.template_id)
+        named = named_by(self.organization.pk, [template.pk])[template.pk]
+        return replace(
+            self,
+            message=self.message or template.message,
+            resources=self.resources or Resources(template.all_users, *named),
+            event_name=template.event_name if self.event_name is None else self.event_name,
+            template_id=0,
+        )
 
     def start(self, now: datetime) -> datetime:
         """Return when it starts.
@@ -119,9 +145,9 @@ class AlarmOrder:
         """
         start = max(self.starts_at or now, now)
         if start > now + FURTHEST_START:
-            raise ValidationError({"startTime": f"Must be at most {FURTHEST_START.days} days ahead."})
+            raise ValidationError({"startTime": _("Must be at most %d days ahead.") % FURTHEST_START.days})
         if self.scheduled_end_at is not None and self.scheduled_end_at <= start:
-            raise ValidationError({"scheduledEndTime": "Must be after the start."})
+            raise ValidationError({"scheduledEndTime": _("Must be after the start.")})
         return start
 
 
@@ -137,13 +163,14 @@ def raise_alarm(
     with transaction.atomic():
         if repeatable is not None and (first := first_alarm(repeatable, now=now)):
             return first, False
+        order = order.filled()  # only now: the first alarm is the answer whatever has become of its template since
         start = order.start(now)
         check_resources(order.organization, order.resources)
         later = start > now
         alarm = Alarm.objects.create(
             organization=order.organization,
             message=order.message,
-            event_name=order.event_name,
+            event_name=order.event_name or "",
             raised_by=raised_by,
             starts_at=start,
             scheduled_end_at=order.scheduled_end_at,
@@ -263,9 +290,9 @@ def check_resources(organization: Organization, resources: Resources) -> None:
     problems = {}
     members = Membership.objects.filter(organization=organization, user_id__in=resources.users)
     if unknown := set(resources.users) - set(members.values_list("user_id", flat=True) if resources.users else ()):
-        problems["users"] = f"Not members of the organization: {listed(unknown)}."
+        problems["users"] = _("Not members of the organization: %s.") % listed(unknown)
     groups = Group.objects.filter(organization=organization, pk__in=resources.units)
     if unknown := set(resources.units) - set(groups.values_list("pk", flat=True) if resources.units else ()):
-        problems["units"] = f"Not units of the organization: {listed(unknown)}."
+        problems["units"] = _("Not units of the organization: %s.") % listed(unknown)
     if problems:
         raise ValidationError({"alarmResources": problems})

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from alarms.models import STATES, DeviceMessage
+from alarms.raising import AlarmOrder, Resources
 from escalations.models import MAX_TIMEOUT
 from messaging_project.api import (
     IdField,
@@ -15,7 +17,7 @@ from messaging_project.api import (
     StrictIntegerField,
     UtcDateTimeField,
 )
-from organizations.models import Way
+from organizations.models import Organization, Way
 
 MAX_MESSAGE = 960
 MAX_REPEAT = 10
@@ -42,7 +44,7 @@ class AlarmResourcesSerializer(serializers.Serializer[object]):
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not (attrs["allUsers"] or attrs.get("users") or attrs.get("units")):
-            raise serializers.ValidationError("No recipient: give allUsers, users or units.")
+            raise serializers.ValidationError(_("No recipient: give allUsers, users or units."))
         return attrs
 
 
@@ -50,14 +52,20 @@ class AlarmResourcesSerializer(serializers.Serializer[object]):
     examples=[
         OpenApiExample(
             "an alarm", {"organizationID": 1, "message": "Fire in the hall", "alarmResources": {"allUsers": True}}
-        )
+        ),
+        OpenApiExample("of a template", {"organizationID": 1, "alarmTemplateID": 4}),
     ]
 )
 class RaiseAlarmSerializer(serializers.Serializer[object]):
     organizationID = IdField(min_value=1)
-    message = StrictCharField(min_length=1, max_length=MAX_MESSAGE)
-    alarmResources = AlarmResourcesSerializer()
-    eventName = StrictCharField(required=False, allow_blank=True, max_length=255, default="")
+    message = StrictCharField(
+        required=False, min_length=1, max_length=MAX_MESSAGE, help_text="Required without alarmTemplateID."
+    )
+    alarmResources = AlarmResourcesSerializer(required=False, help_text="Required without alarmTemplateID.")
+    alarmTemplateID = IdField(
+        required=False, help_text="A template of the organization, which says what is left out here."
+    )
+    eventName = StrictCharField(required=False, allow_blank=True, max_length=255)
     startTime = UtcDateTimeField(
         required=False,
         allow_null=True,
@@ -81,6 +89,29 @@ class RaiseAlarmSerializer(serializers.Serializer[object]):
         max_value=MAX_TIMEOUT,
         help_text="Seconds from the last turn of a run to the first of the next.",
     )
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        has_template = isinstance(data, dict) and bool(data.get("alarmTemplateID"))
+        for name in ("message", "alarmResources"):
+            self.fields[name].required = not has_template
+        attrs: dict[str, Any] = super().to_internal_value(data)
+        return attrs
+
+    def order(self, organization: Organization) -> AlarmOrder:
+        """Return what is to be raised, once it is valid, for its organization."""
+        data = self.validated_data
+        wanted = data.get("alarmResources") or {"allUsers": False}
+        return AlarmOrder(
+            organization=organization,
+            message=data.get("message", ""),
+            resources=Resources(wanted["allUsers"], wanted.get("users") or (), wanted.get("units") or ()),
+            event_name=data.get("eventName", None if data["alarmTemplateID"] else ""),
+            starts_at=data["startTime"],
+            scheduled_end_at=data["scheduledEndTime"],
+            repeat=data["repeat"],
+            repeat_after=data["repeatAfter"],
+            template_id=data["alarmTemplateID"],
+        )
 
 
 class EventSerializer(serializers.Serializer[object]):

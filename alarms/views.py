@@ -12,7 +12,7 @@ from alarms.answering import answer_alarm, answer_organization
 from alarms.closing import close_alarm
 from alarms.models import Alarm, AlarmMessage
 from alarms.previewing import preview
-from alarms.raising import AlarmOrder, Resources, raise_alarm
+from alarms.raising import AlarmOrder, raise_alarm
 from alarms.repeating import HEADER, MAX_LENGTH, repeatable
 from alarms.serializers import (
     AlarmMessageStatusSerializer,
@@ -70,17 +70,7 @@ def ordered(request: Request) -> AlarmOrder:
     serializer = RaiseAlarmSerializer(data=request.data)
     serializer.is_valid(raise_exception=True)
     data = serializer.validated_data
-    wanted = data["alarmResources"]
-    return AlarmOrder(
-        organization=administered_organization(request, data["organizationID"]),
-        message=data["message"],
-        resources=Resources(wanted["allUsers"], wanted.get("users") or (), wanted.get("units") or ()),
-        event_name=data["eventName"],
-        starts_at=data["startTime"],
-        scheduled_end_at=data["scheduledEndTime"],
-        repeat=data["repeat"],
-        repeat_after=data["repeatAfter"],
-    )
+    return serializer.order(administered_organization(request, data["organizationID"]))
 
 
 def only_user(request: Request, *, may_administer: bool) -> int | None:
@@ -124,7 +114,7 @@ class AlarmViewSet(ViewSet):
     @action(detail=False, methods=["post"])
     def preview(self, request: Request) -> Response:
         """Checks an alarm and returns whom it would reach over what; nothing is raised."""
-        return Response(preview(order=ordered(request), now=database.now())._asdict())
+        return Response(preview(order=ordered(request).filled(), now=database.now())._asdict())
 
     @extend_schema(
         operation_id="GetAlarm",

@@ -22,6 +22,7 @@ from messaging_project.api import (
 )
 from messaging_project.errors import refusals
 from messaging_project.parsers import JSONArrayParser
+from organizations.authors import Authored
 from organizations.models import Organization, Way
 from organizations.permissions import administered_organization, visible_organization
 
@@ -39,7 +40,7 @@ class WaySerializer(SetWaySerializer):
     )
 
 
-class WaysViewSet(ViewSet):
+class WaysViewSet(Authored, ViewSet):
     """Which ways an organization uses."""
 
     lookup_url_kwarg = "organizationID"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pghistory
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from escalations.plan import Entry
 from organizations.models import Organization, User, Way
@@ -66,12 +68,20 @@ def default_entries() -> list[Entry]:
     return [Entry(way, delay) for way, delay in settings.DEFAULT_ESCALATION]
 
 
+@pghistory.track()
 class EscalationConfiguration(models.Model):
     """The ways of alarm of one user, or those that an organization prescribes for its alarms."""
 
-    user = models.OneToOneField(User, null=True, blank=True, on_delete=models.CASCADE, related_name="escalation")
+    user = models.OneToOneField(
+        User, null=True, blank=True, on_delete=models.CASCADE, related_name="escalation", verbose_name=_("person")
+    )
     organization = models.OneToOneField(
-        Organization, null=True, blank=True, on_delete=models.CASCADE, related_name="escalation"
+        Organization,
+        null=True,
+        blank=True,
+        on_delete=models.CASCADE,
+        related_name="escalation",
+        verbose_name=_("organization"),
     )
 
     objects = EscalationConfigurationQuerySet.as_manager()
@@ -81,24 +91,30 @@ class EscalationConfiguration(models.Model):
             models.CheckConstraint(
                 condition=Q(user=None, organization__isnull=False) | Q(user__isnull=False, organization=None),
                 name="escalation_of_a_user_or_an_organization",
-                violation_error_message="Choose a user or an organization, not both.",
+                violation_error_message=_("Choose a user or an organization, not both."),
             ),
         )
+        verbose_name = _("escalation")
+        verbose_name_plural = _("escalations")
 
     def __str__(self) -> str:
-        return f"Escalation of {self.user or self.organization}"
+        return _("Escalation of %(owner)s") % {"owner": self.user or self.organization}
 
 
+@pghistory.track()
 class Escalation(models.Model):
     """One entry of a configuration."""
 
-    configuration = models.ForeignKey(EscalationConfiguration, on_delete=models.CASCADE, related_name="entries")
-    position = models.PositiveSmallIntegerField(default=0)
-    wayofalarm = models.CharField("way of alarm", max_length=5, choices=Way.choices)
+    configuration = models.ForeignKey(
+        EscalationConfiguration, on_delete=models.CASCADE, related_name="entries", verbose_name=_("configuration")
+    )
+    position = models.PositiveSmallIntegerField(_("position"), default=0)
+    wayofalarm = models.CharField(_("way of alarm"), max_length=5, choices=Way.choices)
     delay = models.PositiveIntegerField(
+        _("delay"),
         default=0,
         validators=[MaxValueValidator(MAX_DELAY)],
-        help_text="Seconds after the entry before it; 0 joins it. App and pager always go first and at once.",
+        help_text=_("Seconds after the entry before it; 0 joins it. App and pager always go first and at once."),
     )
 
     class Meta:
@@ -106,21 +122,29 @@ class Escalation(models.Model):
         constraints = (
             models.CheckConstraint(condition=Q(delay__gte=0, delay__lte=MAX_DELAY), name="delay_within_a_day"),
         )
+        verbose_name = _("entry of an escalation")
+        verbose_name_plural = _("entries of escalations")
 
     def __str__(self) -> str:
-        return f"{self.wayofalarm} after {self.delay} s"
+        return _("%(way)s after %(time)s") % {"way": self.get_wayofalarm_display(), "time": f"{self.delay} s"}
 
 
+@pghistory.track()
 class ResponseTimeout(models.Model):
     """How long a notified user of an organization may answer, where it is not the default (contract 5)."""
 
     organization = models.OneToOneField(
-        Organization, primary_key=True, on_delete=models.CASCADE, related_name="response_timeout"
+        Organization,
+        primary_key=True,
+        on_delete=models.CASCADE,
+        related_name="response_timeout",
+        verbose_name=_("organization"),
     )
     seconds = models.PositiveIntegerField(
+        _("seconds"),
         default=900,
         validators=[MinValueValidator(MIN_TIMEOUT), MaxValueValidator(MAX_TIMEOUT)],
-        help_text="How long a notified person can answer: from 10 (ten seconds) to 86400 (a day).",
+        help_text=_("How long a notified person can answer: from 10 (ten seconds) to 86400 (a day)."),
     )
 
     class Meta:
@@ -129,6 +153,8 @@ class ResponseTimeout(models.Model):
                 condition=Q(seconds__gte=MIN_TIMEOUT, seconds__lte=MAX_TIMEOUT), name="timeout_within_bounds"
             ),
         )
+        verbose_name = _("response timeout")
+        verbose_name_plural = _("response timeouts")
 
     def __str__(self) -> str:
         return f"{self.seconds} s"

@@ -20,6 +20,7 @@ from escalations.serializers import (
 )
 from messaging_project.api import ViewSet, id_parameter, path_id, query_id
 from messaging_project.errors import refusals
+from organizations.authors import Authored
 from organizations.models import Organization
 from organizations.permissions import (
     acting_user,
@@ -63,7 +64,7 @@ def rendered(entries: Sequence[Entry], *, organization_id: int = 0, user_id: int
     }
 
 
-class UserEscalationViewSet(ViewSet):
+class UserEscalationViewSet(Authored, ViewSet):
     lookup_url_kwarg = "userID"
 
     @extend_schema(
@@ -102,7 +103,7 @@ class UserEscalationViewSet(ViewSet):
         return Response(rendered(entries, user_id=user.pk))
 
 
-class OrganizationEscalationViewSet(ViewSet):
+class OrganizationEscalationViewSet(Authored, ViewSet):
     lookup_url_kwarg = "organizationID"
 
     @extend_schema(
@@ -147,7 +148,7 @@ class OrganizationEscalationViewSet(ViewSet):
         return Response(rendered(entries, organization_id=organization.pk))
 
 
-class OrganizationViewSet(ViewSet):
+class OrganizationViewSet(Authored, ViewSet):
     """What is set for an organization as a whole."""
 
     lookup_url_kwarg = "organizationID"

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Count, OuterRef, QuerySet, Subquery, TextField
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast, JSONObject
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 from rest_framework.exceptions import ValidationError
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultipleWidget,
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminTextareaWidget,
+)
 
 from inbox import texts
 from inbox.models import InboxMessage, Message
 from inbox.sending import MessageOrder, send
 from inbox.serializers import MAX_MINUTES
-from messaging_project.admin import ModelAdmin, ReadOnly, Unchangeable, list_link
-from messaging_project.errors import details_of
+from messaging_project.admin import ReadOnly, Unchangeable, list_link
+from organizations.desk import Desk, account_of, administered_organizations, people_of
 from organizations.models import Group, Membership, Organization, User
 
 if TYPE_CHECKING:
@@ -40,12 +48,17 @@ COUNTS = (
 )
 
 
+def of_inbox(organizations: Collection[int]) -> Q:
+    """Return which messages admins of these organizations see: those that tell of an alarm of theirs, and those of
+    people whose accounts are theirs to set. Somebody who is in another organization too may have sent to that one, and
+    it is not kept in which a message was sent."""
+    senders = User.objects.filter(account_of(organizations))
+    return Q(organization__in=organizations) | Q(sender__in=senders)
+
+
 def organizations_of(request: HttpRequest) -> QuerySet[Organization]:
-    """Return those to whose groups somebody may send from the admin."""
-    assert isinstance(request.user, User)
-    if request.user.is_superuser:
-        return Organization.objects.filter(is_active=True)
-    return Organization.objects.of(request.user)
+    """Return those to whose groups somebody sends from the admin."""
+    return administered_organizations(request).filter(is_active=True)
 
 
 class GroupsField(GroupsFieldBase):
@@ -63,14 +76,20 @@ class LinesField(forms.CharField):
 class SendForm(MessageFormBase):
     """A message to be sent, by whoever is logged in."""
 
-    text = LinesField(widget=forms.Textarea, max_length=texts.MAX_LENGTH, strip=False)
+    text = LinesField(label=_("Text"), widget=UnfoldAdminTextareaWidget, max_length=texts.MAX_LENGTH, strip=False)
     groups = GroupsField(
         Group.objects.none(),
-        widget=forms.CheckboxSelectMultiple,
-        help_text="All their members get it.",
+        label=_("Groups"),
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
+        help_text=_("All their members get it."),
     )
     instant_minutes = forms.IntegerField(
-        min_value=0, max_value=MAX_MINUTES, required=False, help_text="For how many minutes it is an instant message."
+        label=_("Minutes"),
+        widget=UnfoldAdminIntegerFieldWidget,
+        min_value=0,
+        max_value=MAX_MINUTES,
+        required=False,
+        help_text=_("For how many minutes it is an instant message."),
     )
 
     class Meta:
@@ -80,13 +99,21 @@ class SendForm(MessageFormBase):
     def clean_groups(self) -> QuerySet[Group]:
         groups: QuerySet[Group] = self.cleaned_data["groups"]
         if not Membership.objects.filter(groups__in=groups, user__is_active=True).exists():
-            raise forms.ValidationError("Nobody active is in these groups.")
+            raise forms.ValidationError(_("Nobody active is in these groups."))
         return groups
 
 
 @admin.register(Message)
-class MessageAdmin(Unchangeable, ModelAdmin[Message]):
+class MessageAdmin(Unchangeable, Desk[Message]):
     """Links to the recipients, of whom there may be thousands, instead of showing them inline."""
+
+    def visible(self, organizations: Collection[int]) -> Q:
+        return of_inbox(organizations)
+
+    def seen_by(self, request: HttpRequest) -> Q:
+        seen = super().seen_by(request)
+        # And what one has sent oneself.
+        return seen | Q(sender=request.user) if seen else seen
 
     list_display = ("id", "sent_at", "type", "by", "beginning", "in_inboxes", "read")
     list_display_links = ("id", "sent_at")
@@ -101,7 +128,7 @@ class MessageAdmin(Unchangeable, ModelAdmin[Message]):
         "sender__last_name",
         "organization__name",
     )
-    search_help_text = "Words of the text, of a translation or a parameter; the sender."
+    search_help_text = _("Words of the text, of a translation or a parameter; the sender.")
     show_full_result_count = False
     fields = ("by", "type", "sent_at", "text", "translations", "parameters", "in_inboxes", "read")
 
@@ -129,9 +156,9 @@ class MessageAdmin(Unchangeable, ModelAdmin[Message]):
     ) -> HttpResponse:
         try:
             return super().add_view(request, form_url, extra_context)
-        except ValidationError as error:
-            # A group has gone since the form was checked.
-            self.message_user(request, details_of(error.detail), messages.ERROR)
+        except ValidationError:
+            # Since the form was checked.
+            self.message_user(request, _("Nothing was sent: a group or its members have gone."), messages.ERROR)
             return redirect(request.path)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
@@ -159,21 +186,22 @@ class MessageAdmin(Unchangeable, ModelAdmin[Message]):
             now=timezone.now(),
         )
         obj.pk = sent.message.pk
-        self.message_user(request, f"Sent to {sent.recipients}.")
+        note = ngettext("Sent to %(count)d person.", "Sent to %(count)d people.", sent.recipients)
+        self.message_user(request, note % {"count": sent.recipients})
 
-    @admin.display(description="sender", ordering="sender__login")
+    @admin.display(description=_("sender"), ordering="sender__login")
     def by(self, message: Message) -> str:
         return str(message.sender or message.organization)
 
-    @admin.display(description="text")
+    @admin.display(description=_("text"))
     def beginning(self, message: Message) -> str:
         return Truncator(message.text).chars(60)
 
-    @admin.display
+    @admin.display(description=_("in inboxes"))
     def in_inboxes(self, message: Message) -> str:
         return list_link(InboxMessage, self._count(message, "recipients"), message__id__exact=message.pk)
 
-    @admin.display
+    @admin.display(description=_("read"))
     def read(self, message: Message) -> int:
         return self._count(message, "read")
 
@@ -184,11 +212,22 @@ class MessageAdmin(Unchangeable, ModelAdmin[Message]):
 
 
 @admin.register(InboxMessage)
-class InboxMessageAdmin(ReadOnly, ModelAdmin[InboxMessage]):
+class InboxMessageAdmin(ReadOnly, Desk[InboxMessage]):
+    def visible(self, organizations: Collection[int]) -> Q:
+        return Q(user__in=User.objects.filter(people_of(organizations)))
+
+    def seen_by(self, request: HttpRequest) -> Q:
+        seen = super().seen_by(request)
+        if not seen:
+            return seen
+        sent = self.admin_site.get_model_admin(Message).get_queryset(request)
+        return seen & Q(message__in=sent.order_by().values("pk"))
+
+    links = ("message",)
     list_display = ("id", "message", "user", "read_at", "instant_until", "copy_settled_at")
     list_filter = (("read_at", admin.EmptyFieldListFilter),)
     list_select_related = ("message", "user")
     search_fields = ("user__login", "user__first_name", "user__last_name")
-    search_help_text = "The recipient; the text is found among the messages."
+    search_help_text = _("The recipient; the text is found among the messages.")
     show_full_result_count = False
     fields = ("message", "user", "read_at", "instant_until", "copy_settled_at")

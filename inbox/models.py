@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 from inbox import texts
 from organizations.models import Organization, User
@@ -20,31 +21,40 @@ class Message(models.Model):
     """What was sent, once however many get it: each reads it in their own language."""
 
     class Type(models.TextChoices):
-        CRITICAL = "CRITICAL", "critical"
-        WARNING = "WARNING", "warning"
-        INFO = "INFO", "info"
-        SUCCESS = "SUCCESS", "success"
-        NEUTRAL = "NEUTRAL", "neutral"
+        CRITICAL = "CRITICAL", _("critical")
+        WARNING = "WARNING", _("warning")
+        INFO = "INFO", _("info")
+        SUCCESS = "SUCCESS", _("success")
+        NEUTRAL = "NEUTRAL", _("neutral")
 
-    sender = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="sent_messages")
+    sender = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="sent_messages", verbose_name=_("sender")
+    )
     organization = models.ForeignKey(
         Organization,
         null=True,
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
-        help_text="Whose alarm it tells of, where nobody has sent it.",
+        help_text=_("Whose alarm it tells of, where nobody has sent it."),
+        verbose_name=_("organization"),
     )
     # The number alone: this app knows nothing of alarms.
-    alarm_id = models.BigIntegerField(null=True, blank=True, unique=True, help_text="The alarm that it tells of.")
-    type = models.CharField(max_length=8, choices=Type.choices, default=Type.INFO)
-    text = models.TextField(help_text="For whom there is no translation; may be a key of the catalogs.")
-    translations = models.JSONField(default=dict, blank=True, help_text="Texts by language.")
-    parameters = models.JSONField(default=list, blank=True, help_text="What fills {0}, {1}... of the text.")
-    sent_at = models.DateTimeField()
+    alarm_id = models.BigIntegerField(
+        _("alarm id"), null=True, blank=True, unique=True, help_text=_("The alarm that it tells of.")
+    )
+    type = models.CharField(_("type"), max_length=8, choices=Type.choices, default=Type.INFO)
+    text = models.TextField(_("text"), help_text=_("For whom there is no translation; may be a key of the catalogs."))
+    translations = models.JSONField(_("translations"), default=dict, blank=True, help_text=_("Texts by language."))
+    parameters = models.JSONField(
+        _("parameters"), default=list, blank=True, help_text=_("What fills {0}, {1}... of the text.")
+    )
+    sent_at = models.DateTimeField(_("sent at"))
 
     class Meta:
         ordering = ("-id",)
+        verbose_name = _("message")
+        verbose_name_plural = _("messages")
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.text[:60]}"
@@ -71,16 +81,28 @@ class InboxMessageQuerySet(models.QuerySet["InboxMessage"]):
 class InboxMessage(models.Model):
     """A message in the inbox of one of its recipients. Its id is the one that the API knows."""
 
-    message = models.ForeignKey(Message, on_delete=models.CASCADE, related_name="inbox_messages", db_index=False)
-    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="inbox_messages", db_index=False)
-    read_at = models.DateTimeField(null=True, blank=True)
+    message = models.ForeignKey(
+        Message, on_delete=models.CASCADE, related_name="inbox_messages", db_index=False, verbose_name=_("message")
+    )
+    user = models.ForeignKey(
+        User, on_delete=models.PROTECT, related_name="inbox_messages", db_index=False, verbose_name=_("person")
+    )
+    read_at = models.DateTimeField(_("read at"), null=True, blank=True)
     # Kept here and not with the message, so that a poll tells whether its answer has changed by this table alone.
-    instant_until = models.DateTimeField(null=True, blank=True, help_text="How long it is an instant message.")
+    instant_until = models.DateTimeField(
+        _("instant until"), null=True, blank=True, help_text=_("How long it is an instant message.")
+    )
     copy_wanted = models.BooleanField(
-        default=False, db_default=False, help_text="Whether its owner wanted copies by e-mail when it was sent."
+        _("copy wanted"),
+        default=False,
+        db_default=False,
+        help_text=_("Whether its owner wanted copies by e-mail when it was sent."),
     )
     copy_settled_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the mail server took the copy, or it was given up."
+        _("copy settled at"),
+        null=True,
+        blank=True,
+        help_text=_("When the mail server took the copy, or it was given up."),
     )
 
     objects = InboxMessageQuerySet.as_manager()
@@ -92,6 +114,8 @@ class InboxMessage(models.Model):
             models.Index(fields=["user", "-id"], condition=Q(read_at=None), name="unread_messages_of_a_user"),
         )
         ordering = ("-id",)
+        verbose_name = _("message in an inbox")
+        verbose_name_plural = _("inboxes")
 
     def __str__(self) -> str:
-        return f"{self.message_id} to {self.user}"
+        return _("%(message)s to %(person)s") % {"message": self.message_id, "person": self.user}

@@ -58,9 +58,13 @@ def _parameter(found: re.Match[str], parameters: Sequence[str]) -> str:
 def from_catalog(text: str, language: str) -> str:
     """Return what the catalogs of the service and of LOCALE_PATHS have for a key, else the text itself.
 
-    Not those of the libraries: what people write is not to be taken for a label of theirs.
+    Not those of the libraries and of the admin: what people write is not to be taken for a label of theirs.
     """
     return _catalog(language, tuple(map(str, settings.LOCALE_PATHS))).gettext(text)
+
+
+# Whose catalog is that of the admin of all apps.
+PROJECT = "messaging_project"
 
 
 @lru_cache(maxsize=128)
@@ -74,4 +78,5 @@ def _catalog(language: str, folders: Iterable[str]) -> gettext.NullTranslations:
 
 
 def _is_own(path: str) -> bool:
-    return Path(path).parent == Path(settings.BASE_DIR)
+    folder = Path(path)
+    return folder.parent == Path(settings.BASE_DIR) and folder.name != PROJECT

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from django.contrib import admin
+from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
@@ -15,7 +16,10 @@ from django.utils.safestring import SafeString
 if TYPE_CHECKING:
     from django.contrib.admin import ModelAdmin as ModelAdmin
     from django.contrib.admin import TabularInline as TabularInline
+
+    FormBase = forms.ModelForm[Any]
 else:
+    from unfold import admin as unfold
 
     class OfModels:
         """Django's admin classes know their models in brackets only when types are checked."""
@@ -23,11 +27,13 @@ else:
         def __class_getitem__(cls, _models: object) -> type:
             return cls
 
-    class ModelAdmin(OfModels, admin.ModelAdmin):
+    class ModelAdmin(OfModels, unfold.ModelAdmin):
         pass
 
-    class TabularInline(OfModels, admin.TabularInline):
+    class TabularInline(OfModels, unfold.TabularInline):
         pass
+
+    FormBase = forms.ModelForm
 
 
 class Unchangeable:
@@ -45,6 +51,17 @@ class ReadOnly(Unchangeable):
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class WholeForm(FormBase):
+    """Checks what must be unique with the fields too that it does not offer, such as the organization of a group."""
+
+    def validate_unique(self) -> None:
+        super().validate_unique()
+        try:
+            self.instance.validate_constraints(exclude=set(self.errors))
+        except ValidationError as error:
+            self._update_errors(error)  # type: ignore[attr-defined] # the stubs leave it out
 
 
 def list_link(model: type[Model], text: object, **filters: object) -> SafeString:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from django.db import transaction
 
+from alarms.models import AlarmTemplate
 from escalations.models import EscalationConfiguration
 from escalations.plan import Entry
 from organizations.models import Device, Group, Membership, Organization, User
@@ -63,4 +64,14 @@ def load_demo() -> Organization:
                 Device(user=user, way=way, name=f"{person.first_name}'s {way}", address=address)
                 for way, address in person.ways.items()
             )
+    load_template(organization)
     return organization
+
+
+def load_template(organization: Organization) -> None:
+    """Make a template of alarms, for a group and its boss."""
+    template = AlarmTemplate.objects.create(
+        organization=organization, name="Fire, small", event_name="B1", message="Fire: come to the station"
+    )
+    template.groups.set(organization.groups.filter(name="Engine 1"))
+    template.users.set(User.objects.filter(memberships__organization=organization, login="anna"))

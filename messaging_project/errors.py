@@ -1,4 +1,4 @@
-"""Errors in the two dialects of contract 2 and 6, rendered in one place and never as HTML."""
+"""Errors in the two dialects of contract 2 and 6, rendered in one place. A browser at the admin gets a page."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.db.models import TextChoices
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
 from drf_spectacular.utils import OpenApiResponse
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from rest_framework import serializers, status
@@ -186,28 +188,34 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
     return response
 
 
-def answer(request: HttpRequest, status_code: int, details: str) -> JsonResponse:
+def answer(request: HttpRequest, status_code: int, details: str) -> HttpResponse:
     """Answer a request that no view of the API has seen."""
+    if request.path.startswith("/admin/") and "text/html" in request.headers.get("Accept", ""):
+        # Of what has gone wrong within the service nothing is read here but files.
+        page = render_to_string(
+            "messaging_project/desk_error.html", {"status": status_code, "name": settings.SITE_NAME}
+        )
+        return HttpResponse(page, status=status_code)
     return JsonResponse(body(status_code, details, path=request.path), status=status_code)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return answer(request, 400, str(exception) or "bad request")
 
 
-def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     return answer(request, 403, str(exception) or "forbidden")
 
 
-def csrf_failure(request: HttpRequest, reason: str = "") -> JsonResponse:
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return answer(request, 403, f"{reason} Load the page again, with cookies allowed.")
 
 
-def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return answer(request, 404, f"path: there is nothing at {request.path}")
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
     if isinstance(sys.exc_info()[1], OperationalError | InterfaceError):
         return answer(request, 503, str(DatabaseAway.default_detail))
     return answer(request, 500, "unexpected error")

@@ -6,9 +6,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import environ
+import pghistory
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
+from messaging_project.database_settings import CONNECTION
+from messaging_project.desk_settings import desk_of
 from messaging_project.log_settings import logging_of
 from messaging_project.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
@@ -28,6 +31,13 @@ def _integer(name: str, default: int) -> int:
 def _secret(name: str) -> str:
     """Return a variable as it stands: of a value that begins with `$`, `env` makes the name of another variable."""
     return os.environ.get(name, "")
+
+
+def _by_way(name: str, default: list[str]) -> list[tuple[str, int]]:
+    """Return the ways of alarm of a list such as sms:60, each with its number; the system checks tell of -1, which
+    stands for what is none."""
+    entries = (entry.strip().partition(":") for entry in env.list(name, default=default))
+    return [(way, int(number) if number.isdecimal() else -1) for way, _colon, number in entries]
 
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).expanduser().absolute()
@@ -54,17 +64,7 @@ DATABASES = {
 }
 if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL: only PostgreSQL is supported (postgres://user:password@host/name)")
-# A process that is paused or cut off must not hold others up with the locks it has taken: a transaction in which
-# nothing happens ends, nobody waits long for a lock, and a peer that is gone is noticed.
-DATABASES["default"]["OPTIONS"] = {
-    "connect_timeout": 5,
-    "tcp_user_timeout": 10_000,  # milliseconds
-    "keepalives_idle": 10,
-    "keepalives_interval": 3,
-    "keepalives_count": 3,
-    "options": "-c idle_in_transaction_session_timeout=30s -c lock_timeout=5s",
-    **DATABASES["default"].get("OPTIONS", {}),
-}
+DATABASES["default"]["OPTIONS"] = CONNECTION | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
@@ -111,13 +111,18 @@ X_FRAME_OPTIONS = "DENY"
 ROOT_URLCONF = "messaging_project.urls"
 WSGI_APPLICATION = "messaging_project.wsgi.application"
 APPEND_SLASH = False
+LOGIN_REDIRECT_URL = "admin:index"
 CSRF_FAILURE_VIEW = "messaging_project.errors.csrf_failure"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # A group with thousands of members is one form of the admin.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    # First, so that its templates and texts stand before those of others.
+    "messaging_project",
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "messaging_project.apps.DeskConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -128,8 +133,9 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "procrastinate.contrib.django",
+    "pgtrigger",
+    "pghistory",
     "anymail",
-    "messaging_project",
     "organizations",
     "escalations",
     "alarms",
@@ -145,6 +151,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "messaging_project.api.english_api",
+    "messaging_project.desk.strict_pages",
+    "messaging_project.desk.spoken_language",
+    "messaging_project.desk.local_times",
+    "messaging_project.desk.author",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
@@ -164,8 +174,7 @@ TEMPLATES = [
 
 STATIC_URL = "/static/"
 # Served straight from the installed packages: no collectstatic step that could be forgotten.
-WHITENOISE_USE_FINDERS = True
-WHITENOISE_AUTOREFRESH = False
+WHITENOISE_USE_FINDERS, WHITENOISE_AUTOREFRESH = True, False
 
 AUTH_USER_MODEL = "organizations.User"
 AUTH_PASSWORD_VALIDATORS = [
@@ -184,8 +193,24 @@ LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", _("English")), ("de", _("German"))]
 # Catalogs beside those of the service: what is sent to inboxes may be a key of either.
 LOCALE_PATHS = env.list("LOCALE_PATHS", default=[])
+FORMAT_MODULE_PATH = ["messaging_project.formats"]
 TIME_ZONE = env.str("TIME_ZONE", default="UTC")
 USE_TZ = True
+
+# Admin
+
+SITE_NAME = env.str("SITE_NAME", default="Alarm messaging")
+UNFOLD = desk_of(name=SITE_NAME, colour=env.str("SITE_COLOR", default="#c2410c"))
+# For how many hours a token that is replaced goes on.
+TOKEN_OVERLAP_HOURS = _integer("TOKEN_OVERLAP_HOURS", 24)
+# After how many days without a use a token is called forgotten.
+TOKEN_FORGOTTEN_DAYS = _integer("TOKEN_FORGOTTEN_DAYS", 90)
+
+# History of what administrators and programs change, written by triggers: each row tells who did it and from where.
+
+PGHISTORY_DEFAULT_TRACKERS = (pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
+PGHISTORY_CONTEXT_FIELD = pghistory.ContextJSONField()
+PGHISTORY_CONTEXT_ID_FIELD = pghistory.ContextUUIDField()
 
 # REST API
 
@@ -219,14 +244,7 @@ JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
 # Alarms
 
 # The way of alarm and the seconds after the entry before it, for users without a configuration (contract 3).
-DEFAULT_ESCALATION = [
-    # A delay that is no number is told as one that is out of bounds, by the system check.
-    (way, int(delay) if delay.isdecimal() else -1)
-    for way, _colon, delay in (
-        entry.strip().partition(":")
-        for entry in env.list("DEFAULT_ESCALATION", default=["app:0", "pager:0", "email:0", "sms:60", "call:60"])
-    )
-]
+DEFAULT_ESCALATION = _by_way("DEFAULT_ESCALATION", ["app:0", "pager:0", "email:0", "sms:60", "call:60"])
 DEFAULT_RESPONSE_TIMEOUT = _integer("DEFAULT_RESPONSE_TIMEOUT", 900)
 
 # How each way leaves the house: URLs separated by spaces, tried in this order (contract 7). GATEWAY_DEFAULT stands in
@@ -242,12 +260,7 @@ GATEWAY_TIMEOUT = 10  # seconds
 TWILIO_AUTH_TOKEN = _secret("TWILIO_AUTH_TOKEN")
 
 # At most so many messages a minute to one device of a way; a way that is not named has no limit.
-MESSAGES_PER_MINUTE = {
-    way: int(count) if count.isdecimal() else -1
-    for way, _colon, count in (
-        entry.strip().partition(":") for entry in env.list("MESSAGES_PER_MINUTE", default=["sms:10", "call:10"])
-    )
-}
+MESSAGES_PER_MINUTE = dict(_by_way("MESSAGES_PER_MINUTE", ["sms:10", "call:10"]))
 
 # The country of phone numbers that are written without theirs, such as DE.
 PHONE_REGION = env.str("PHONE_REGION", default="") or None

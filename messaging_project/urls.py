@@ -3,9 +3,12 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 
 from alarms import anymail_receipts, health
+from alarms.admin.device_test import device_test
 from alarms.answer_page import answer_page
+from alarms.desk import home
 from alarms.device_test_views import DeviceTestViewSet
 from alarms.hooks.views import HooksViewSet
 from alarms.inbound.views import (
@@ -16,6 +19,7 @@ from alarms.inbound.views import (
     TwilioTalkViewSet,
 )
 from alarms.receipt_views import ReceiptViewSet
+from alarms.template_views import AlarmTemplatesViewSet
 from alarms.views import AlarmsViewSet, AlarmViewSet, FeedbackViewSet, MessageStatusViewSet
 from alarms.ways_views import WaysViewSet
 from escalations.views import OrganizationEscalationViewSet, OrganizationViewSet, UserEscalationViewSet
@@ -32,6 +36,7 @@ router.register("escalation/organization", OrganizationEscalationViewSet, basena
 router.register("escalation", UserEscalationViewSet, basename="user-escalation")
 router.register("alarm", AlarmViewSet, basename="alarm")
 router.register("alarms", AlarmsViewSet, basename="alarms")
+router.register("alarmtemplates", AlarmTemplatesViewSet, basename="alarm-templates")
 # Before "messagestatus", of which it would be an alarm's id.
 router.register("messagestatus/receipt", ReceiptViewSet, basename="receipt")
 router.register("messagestatus", MessageStatusViewSet, basename="message-status")
@@ -53,10 +58,6 @@ router.register("user", UserViewSet, basename="user")
 router.register("users", UsersViewSet, basename="users")
 router.register("units", UnitsViewSet, basename="units")
 
-admin.site.site_header = admin.site.site_title = "Alarm messaging"
-# Beside the admin there is no site to view.
-admin.site.site_url = None
-
 urlpatterns = [
     path("", RedirectView.as_view(url="/admin/")),
     path("api/v1/", include(router.urls)),
@@ -67,7 +68,10 @@ urlpatterns = [
     re_path(r"^health/live/?$", health.live),
     re_path(r"^a/(?P<code>[^/]*)/?\Z", answer_page, name="answer-page"),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/home/", admin.site.admin_view(home.live), name="home-fragment"),
+    path("admin/device/<int:device_id>/test/", admin.site.admin_view(device_test), name="device-test-admin"),
     path("admin/", admin.site.urls),
+    path("language/", set_language, name="set_language"),
 ]
 
 handler400 = "messaging_project.errors.bad_request"

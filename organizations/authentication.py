@@ -96,10 +96,12 @@ class TokenAuthentication(HeaderAuthentication):
         # No token has other characters, and some of them no database takes.
         if not (text.isascii() and text.isprintable()):
             return None
+        known = self.model._default_manager.select_related(self.owner)
         try:
-            return self.model._default_manager.select_related(self.owner).get(prefix=tokens.prefix(text))
+            token: ApiToken | PersonalAccessToken = known.get(prefix=tokens.prefix(text))
         except self.model.DoesNotExist:
             return None
+        return token
 
     def principal(self, token: Any) -> Principal:
         """Return who speaks with `token`, a row of `model`."""

@@ -9,6 +9,7 @@ from rest_framework.response import Response
 
 from messaging_project.api import ViewSet, id_parameter, path_id, query_id
 from messaging_project.errors import refusals
+from organizations.authors import Authored
 from organizations.devices import add_device, change_device
 from organizations.models import Device
 from organizations.permissions import acting_user, device_in_scope, user_in_scope
@@ -23,7 +24,7 @@ LIST_PARAMETERS = [
 ]
 
 
-class DeviceViewSet(ViewSet):
+class DeviceViewSet(Authored, ViewSet):
     lookup_url_kwarg = "id"
 
     @extend_schema(

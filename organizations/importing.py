@@ -1,64 +1,32 @@
-"""Members of an organization from a CSV file (contract 8): `parse` reads it, `import_members` writes what it says."""
+"""Members of an organization from a CSV file (contract 8): `preview_import` tells what the file changes,
+`import_members` changes it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from django.conf import settings
+import pghistory
 from django.contrib.auth.hashers import make_password
-from django.core.exceptions import ValidationError
 from django.db import models, transaction
 from django.utils.text import capfirst
+from django.utils.translation import gettext, override
 
+from organizations.comparing import Changes, Pair, PersonChange, Stored, compare
+from organizations.members_csv import COLUMNS as COLUMNS
+from organizations.members_csv import MAX_BYTES as MAX_BYTES
+from organizations.members_csv import PROFILE, Problem, Row, parse
 from organizations.models import Device, Group, Membership, Organization, User, Way
+from organizations.whose import people_of
 
-PROFILE = ("first_name", "last_name", "email", "language")
-COLUMNS = ("login", *PROFILE, "role", "groups", "app", "pager", "sms", "call")
-MAX_BYTES = 10 * 1024 * 1024
-MAX_ROWS = 100_000
 INSERT_BATCH = 5_000
 # bulk_update() writes a CASE whose cost grows with the square of the batch.
 UPDATE_BATCH = 500
 
-CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-LINE_END = re.compile(rb"\r\n|\r|\n")
-
 Key = TypeVar("Key")
-Stored = TypeVar("Stored", bound=models.Model)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one row says; `line` is the physical line it begins on, `devices` are pairs of way and address."""
-
-    line: int
-    login: str
-    first_name: str
-    last_name: str
-    email: str
-    language: str
-    role: str
-    groups: tuple[str, ...]
-    devices: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a row cannot be imported. Line 0 is the file as a whole, an empty column the row as a whole."""
-
-    line: int
-    column: str
-    reason: str
-
-    def __str__(self) -> str:
-        where = f"line {self.line}" if self.line else "the file"
-        return f"{where}, {self.column}: {self.reason}" if self.column else f"{where}: {self.reason}"
+Kept = TypeVar("Kept", bound=models.Model)
 
 
 class MembersInvalid(Exception):
@@ -69,122 +37,22 @@ class MembersInvalid(Exception):
         self.problems = problems
 
 
-def parse(data: bytes) -> tuple[list[Row], list[Problem]]:
-    """Return the rows of a CSV file that are good and the problems of the others, in the order of the file.
-
-    UTF-8 with or without BOM; `,` or `;` between cells; the columns in any order; rows without any text are skipped.
-    The rules are those of the models. Nothing is read from the database.
-    """
-    if len(data) > MAX_BYTES:
-        return [], [Problem(0, "", f"larger than {MAX_BYTES // 1024 // 1024} MiB")]
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = len(LINE_END.findall(error.object[: error.start])) + 1
-        return [], [Problem(line, "", "not UTF-8")]
-    records = _records(text)
-    line, header, reason = next(records, (1, [], "the file is empty"))
-    if reasons := [reason] if reason else _header_reasons(header):
-        return [], [Problem(line, "", reason) for reason in reasons]
-    return _rows(header, records)
+class OutcomeChanged(Exception):
+    """The import would change something else than what was agreed to; nothing was imported."""
 
 
-def _records(text: str) -> Iterator[tuple[int, list[str], str]]:
-    """Yield the line a record begins on, its cells without white space around them, and what is wrong with it if
-    it cannot be split into cells."""
-    first_line = text.lstrip().replace("\r", "\n").partition("\n")[0]
-    delimiter = ";" if first_line.count(";") > first_line.count(",") else ","
-    # newline="" leaves line ends as they are, so that the reader counts physical lines.
-    lines = io.StringIO(text, newline="")
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            cells = [cell.strip() for cell in next(reader)]
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield line, [], f"not CSV: {error}"
-            continue
-        if any(cells):
-            yield line, cells, ""
+@dataclass(frozen=True)
+class Imported:
+    users: list[User]
+    """In the order of the file."""
+    changes: Changes
 
 
-def _header_reasons(header: list[str]) -> list[str]:
-    found = {
-        "unknown column": [column[:40] for column in header if column not in COLUMNS],
-        "missing column": [column for column in COLUMNS if column not in header],
-        "duplicate column": [column for column in COLUMNS if header.count(column) > 1],
-    }
-    return [f"{what}: {', '.join(map(repr, columns))}" for what, columns in found.items() if columns]
-
-
-def _rows(header: list[str], records: Iterator[tuple[int, list[str], str]]) -> tuple[list[Row], list[Problem]]:
-    rows: list[Row] = []
-    problems: list[Problem] = []
-    line_of: dict[str, int] = {}
-    for number, (line, values, reason) in enumerate(records, 1):
-        if number > MAX_ROWS:
-            return [], [Problem(line, "", f"more than {MAX_ROWS} rows")]
-        if not reason and len(values) != len(header):
-            reason = f"{len(values)} cells instead of {len(header)} (a cell that holds a delimiter needs quotes)"
-        if reason:
-            problems.append(Problem(line, "", reason))
-            continue
-        cells = dict(zip(header, values, strict=True))
-        row, reasons = _checked(_row(line, cells), cells)
-        if (first := line_of.setdefault(row.login, line)) != line:
-            reasons.setdefault("login", f"{row.login!r} stands in line {first} too")
-        problems.extend(Problem(line, column, reasons[column]) for column in COLUMNS if column in reasons)
-        rows.extend([] if reasons else [row])
-    return rows, problems
-
-
-def _row(line: int, cells: Mapping[str, str]) -> Row:
-    def values(column: str) -> Iterable[str]:
-        return dict.fromkeys(filter(None, (value.strip() for value in cells[column].split(";"))))
-
-    return Row(
-        line=line,
-        login=User.normalize_username(cells["login"]),
-        first_name=cells["first_name"],
-        last_name=cells["last_name"],
-        email=cells["email"],
-        language=cells["language"] or settings.LANGUAGE_CODE,
-        role=cells["role"] or Membership.Role.MEMBER,
-        groups=tuple(values("groups")),
-        # Every way has a column of its name, the e-mail address included. As they are written: see `_checked`.
-        devices=tuple((way, address) for way in Way.values for address in values(way)),
-    )
-
-
-def _checked(row: Row, cells: Mapping[str, str]) -> tuple[Row, dict[str, str]]:
-    """Return the row with its addresses as they are kept, each once, and the first thing wrong in each column."""
-    reasons = {column: "has control characters" for column, cell in cells.items() if CONTROL_CHARACTER.search(cell)}
-    profile = {name: getattr(row, name) for name in PROFILE}
-    devices = [Device(way=way, address=address) for way, address in row.devices]
-    checks: list[tuple[models.Model, dict[str, str]]] = [
-        (User(login=row.login, **profile), {name: name for name in ("login", *PROFILE)}),
-        (Membership(role=row.role), {"role": "role"}),
-        *((Group(name=name), {"name": "groups"}) for name in row.groups),
-        *((device, {"address": device.way}) for device in devices),
-    ]
-    for instance, columns in checks:
-        for column, reason in _complaints(instance, columns):
-            reasons.setdefault(column, reason)
-    # Two spellings of one number are one device.
-    return replace(row, devices=tuple(dict.fromkeys((device.way, device.address) for device in devices))), reasons
-
-
-def _complaints(instance: models.Model, columns: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what the model says against those of its fields that come from a column, as (column, reason)."""
-    try:
-        instance.clean_fields(exclude={field.name for field in instance._meta.fields} - columns.keys())
-        if isinstance(instance, Device):
-            instance.clean()
-    except ValidationError as error:
-        for field, messages in error.message_dict.items():
-            yield columns[field], " ".join(messages)
+def preview_import(*, organization: Organization, data: bytes, by: Collection[int] | None) -> Changes:
+    """Return what `import_with_changes` would change at this moment. Raises MembersInvalid."""
+    rows = _rows(data)
+    stored = _read(organization, rows, by)
+    return compare(rows, stored, organization_id=organization.pk, superusers=by is None)
 
 
 def import_members(*, organization: Organization, data: bytes) -> list[User]:
@@ -192,8 +60,9 @@ def import_members(*, organization: Organization, data: bytes) -> list[User]:
 
     - Of a user whom the organization manages, new ones included, names, e-mail, language and devices become what the
       row says. A device that is not in the row is deactivated, not deleted, as alarms refer to it; one that is in it
-      is activated. A device keeps its name. The password and whether the user is active are not touched; new users
-      have no usable password.
+      is activated. A device keeps its name. Of e-mail devices, only that of the user's e-mail address is in question,
+      as the row cannot name another. The password and whether the user is active are not touched; new users have no
+      usable password.
     - Of any other user, whether another organization manages them or none, nothing of that is touched.
     - Of both, the membership gets the role, and the member enters the groups of the row (made where missing) and
       leaves the organization's other groups. Groups stay, also when they are empty.
@@ -201,98 +70,183 @@ def import_members(*, organization: Organization, data: bytes) -> list[User]:
 
     The number of queries does not grow with the rows, but for one a batch of thousands. Raises MembersInvalid.
     """
+    return import_with_changes(organization=organization, data=data, by=None).users
+
+
+def import_with_changes(
+    *, organization: Organization, data: bytes, by: Collection[int] | None, agreed: str | None = None
+) -> Imported:
+    """Do what `import_members` does, and return what has changed too.
+
+    `by` are the organizations whose admin asks for it, None: somebody who may do everything. An admin makes nobody a
+    member whom they do not know, as by that they would come to see the person, and changes no superuser. With `agreed`,
+    the digest of the changes that were shown to somebody, nothing else is done. Raises MembersInvalid, OutcomeChanged.
+    """
+    rows = _rows(data)
+    with pghistory.context(what="import"), transaction.atomic():
+        # One import of an organization at a time. A lock on anything but the key leaves alarms free to refer to it.
+        Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
+
+        def planned(stored: Stored) -> Changes:
+            changes = compare(rows, stored, organization_id=organization.pk, superusers=by is None)
+            if agreed not in (None, changes.digest):
+                raise OutcomeChanged
+            return changes
+
+        stored = _read(organization, rows, by)
+        changes = planned(stored)
+        made, theirs = _make_users(organization, changes.people)
+        if theirs:
+            # Somebody else has made the same users at this moment.
+            stored = _read(organization, rows, by)
+            changes = planned(replace(stored, users={k: v for k, v in stored.users.items() if k not in made}))
+        users = {**stored.users, **made}
+        _write(organization, changes, replace(stored, users=users))
+    return Imported([users[row.login] for row in rows], changes)
+
+
+def _rows(data: bytes) -> list[Row]:
     rows, problems = parse(data)
     if problems:
         raise MembersInvalid(problems)
-    with transaction.atomic():
-        # One import of an organization at a time. A lock on anything but the key leaves alarms free to refer to it.
-        Organization.objects.select_for_update(no_key=True).get(pk=organization.pk)
-        users = _write_users(organization, {row.login: row for row in rows})
-        members = [(users[row.login], row) for row in rows]
-        _write_memberships(organization, {user.pk: row for user, row in members})
-        _write_devices({user.pk: row for user, row in members if user.managing_organization_id == organization.pk})
-    return [user for user, _row in members]
+    return rows
+
+
+def _read(organization: Organization, rows: Sequence[Row], by: Collection[int] | None) -> Stored:
+    found = User.objects.filter(login__in=[row.login for row in rows])
+    users = {user.login: user for user in found}
+    if by is not None:
+        known = set(found.filter(people_of(by)).values_list("login", flat=True))
+        taken = [row for row in rows if row.login in users.keys() - known]
+        if taken:
+            raise MembersInvalid([Problem(row.line, "login", gettext("This login is not available.")) for row in taken])
+    ids = [user.pk for user in users.values()]
+    memberships = {found.user_id: found for found in organization.memberships.filter(user__in=ids)}
+    in_groups = defaultdict[int, dict[int, int]](dict)
+    through = Group.memberships.through._default_manager
+    for row in through.filter(membership__in=[membership.pk for membership in memberships.values()]):
+        in_groups[row.membership_id][row.group_id] = row.pk
+    devices = defaultdict[int, dict[Pair, Device]](dict)
+    managed = [user.pk for user in users.values() if user.managing_organization_id == organization.pk]
+    for device in Device.objects.filter(user__in=managed):
+        devices[device.user_id][device.way, device.address] = device
+    return Stored(
+        users=users,
+        memberships=memberships,
+        groups=dict(organization.groups.values_list("pk", "name")),
+        in_groups=in_groups,
+        devices=devices,
+    )
+
+
+def _make_users(organization: Organization, people: Iterable[PersonChange]) -> tuple[dict[str, User], set[str]]:
+    """Make the new users; return them by login, and the logins that somebody else has taken at this moment."""
+    rows = {change.login: change.row for change in people if change.is_new}
+    if not rows:
+        return {}, set()
+    # In order: two imports that make the same users at once must not wait for each other in a circle.
+    wanted = {
+        login: User(
+            login=login,
+            password=make_password(None),
+            managing_organization=organization,
+            **{name: getattr(rows[login], name) for name in PROFILE},
+        )
+        for login in sorted(rows)
+    }
+    User.objects.bulk_create(wanted.values(), batch_size=INSERT_BATCH, ignore_conflicts=True)
+    found = {user.login: user for user in User.objects.filter(login__in=rows)}
+    # No two have the same unusable password.
+    theirs = {login for login, user in found.items() if user.password != wanted[login].password}
+    return {login: user for login, user in found.items() if login not in theirs}, theirs
+
+
+def _write(organization: Organization, changes: Changes, stored: Stored) -> None:
+    _write_profiles(changes.people, stored.users)
+    memberships = _write_memberships(organization, changes.people, stored)
+    _write_groups(organization, changes, stored, memberships)
+    _write_devices(changes.people, stored)
+
+
+def _write_profiles(people: Iterable[PersonChange], users: Mapping[str, User]) -> None:
+    changed = [change for change in people if change.profile]
+    for change in changed:
+        for name, _old, new in change.profile:
+            setattr(users[change.login], name, new)
+    User.objects.bulk_update([users[change.login] for change in changed], PROFILE, batch_size=UPDATE_BATCH)
 
 
 def _ensure(
-    stored: models.QuerySet[Stored], keys: Iterable[Key], key: Callable[[Stored], Key], make: Callable[[Key], Stored]
-) -> dict[Key, Stored]:
-    """Return the rows of `stored` by their key, after those of `keys` that are missing have been made."""
-    found = {key(row): row for row in stored}
-    if missing := [make(wanted) for wanted in keys if wanted not in found]:
-        # Somebody else may make the same row at this moment: then theirs is the one that the second reading finds.
+    stored: models.QuerySet[Kept], keys: Iterable[Key], key: Callable[[Kept], Key], make: Callable[[Key], Kept]
+) -> dict[Key, Kept]:
+    """Return the rows of `stored` by their key, after those of `keys`, which are missing, have been made."""
+    if missing := [make(wanted) for wanted in keys]:
+        # Somebody else may make the same row at this moment: then theirs is the one that the reading finds.
         stored.model._default_manager.bulk_create(missing, batch_size=INSERT_BATCH, ignore_conflicts=True)
-        found = {key(row): row for row in stored.all()}
-    return found
+        return {key(row): row for row in stored.all()}
+    return {}
 
 
-def _write_users(organization: Organization, rows: Mapping[str, Row]) -> dict[str, User]:
-    def make(login: str) -> User:
-        profile = {name: getattr(rows[login], name) for name in PROFILE}
-        return User(login=login, password=make_password(None), managing_organization=organization, **profile)
-
-    # In order: two imports that make the same users at once must not wait for each other in a circle.
-    users = _ensure(User.objects.filter(login__in=rows), sorted(rows), lambda user: user.login, make)
-    changed = []
-    for login, user in users.items():
-        new = {name: getattr(rows[login], name) for name in PROFILE}
-        if user.managing_organization_id == organization.pk and any(getattr(user, name) != new[name] for name in new):
-            for name in new:
-                setattr(user, name, new[name])
-            changed.append(user)
-    User.objects.bulk_update(changed, PROFILE, batch_size=UPDATE_BATCH)
-    return users
-
-
-def _write_memberships(organization: Organization, rows: Mapping[int, Row]) -> None:
-    """Write the membership of each user id, and in which groups it is."""
-    memberships = _ensure(
-        organization.memberships.filter(user__in=rows),
-        rows,
+def _write_memberships(
+    organization: Organization, people: Sequence[PersonChange], stored: Stored
+) -> dict[int, Membership]:
+    """Return the memberships by user id."""
+    joining = {stored.users[change.login].pk: change.row.role for change in people if change.joins}
+    made = _ensure(
+        organization.memberships.filter(user__in=joining),
+        joining,
         lambda membership: membership.user_id,
-        lambda user_id: Membership(organization=organization, user_id=user_id, role=rows[user_id].role),
+        lambda user_id: Membership(organization=organization, user_id=user_id, role=joining[user_id]),
     )
+    memberships = {**stored.memberships, **made}
+    roles = {stored.users[change.login].pk: change.row.role for change in people if change.role}
+    # Whoever has become a member at this moment may have another role than the file gives.
+    roles |= {user_id: role for user_id, role in joining.items() if made[user_id].role != role}
     for role in Membership.Role.values:
-        other = [found.pk for user_id, found in memberships.items() if rows[user_id].role == role != found.role]
-        Membership.objects.filter(pk__in=other).update(role=role)
-    names = {name for row in rows.values() for name in row.groups}
-    groups = _ensure(
-        organization.groups.filter(name__in=names),
-        sorted(names),
+        if ids := [memberships[user_id].pk for user_id, wanted in roles.items() if wanted == role]:
+            Membership.objects.filter(pk__in=ids).update(role=role)
+    return memberships
+
+
+def _write_groups(
+    organization: Organization, changes: Changes, stored: Stored, memberships: Mapping[int, Membership]
+) -> None:
+    made = _ensure(
+        organization.groups.filter(name__in=changes.new_groups),
+        changes.new_groups,
         lambda group: group.name,
         lambda name: Group(organization=organization, name=name),
     )
+    ids = {name: group_id for group_id, name in stored.groups.items()}
+    ids |= {name: group.pk for name, group in made.items()}
     through = Group.memberships.through
-    wanted = {(memberships[user_id].pk, groups[name].pk) for user_id, row in rows.items() for name in row.groups}
-    stored = _ensure(
-        through._default_manager.filter(membership__in=[membership.pk for membership in memberships.values()]),
-        sorted(wanted),
-        lambda row: (row.membership_id, row.group_id),
-        lambda pair: through(membership_id=pair[0], group_id=pair[1]),
-    )
-    left = [row.pk for pair, row in stored.items() if pair not in wanted]
+    entered, left = [], []
+    for change in changes.people:
+        membership_id = memberships[stored.users[change.login].pk].pk
+        inside = stored.in_groups.get(membership_id, {})
+        entered += [through(membership_id=membership_id, group_id=ids[name]) for name in change.entered]
+        left += [row_id for group_id, row_id in inside.items() if stored.groups.get(group_id) in change.left]
+    through._default_manager.bulk_create(entered, batch_size=INSERT_BATCH, ignore_conflicts=True)
     through._default_manager.filter(pk__in=left).delete()
 
 
-def _write_devices(rows: Mapping[int, Row]) -> None:
-    """Write the devices of each user id."""
-    stored = defaultdict[int, dict[tuple[str, str], Device]](dict)
-    for device in Device.objects.filter(user__in=rows):
-        stored[device.user_id][device.way, device.address] = device
+def _write_devices(people: Iterable[PersonChange], stored: Stored) -> None:
     missing: list[Device] = []
+    with override("en"):
+        # In one language whoever imports: the names are kept, and recipients and programs see them.
+        names = {way.value: str(capfirst(way.label)) for way in Way}
     switched: dict[bool, list[int]] = {True: [], False: []}
-    for user_id, row in rows.items():
-        devices = stored[user_id]
+    for change in people:
+        user = stored.users[change.login]
+        devices = stored.devices.get(user.pk, {})
         count = Counter(way for way, _address in devices)
-        for way, address in row.devices:
-            if (way, address) not in devices:
-                count[way] += 1
-                # Not the address: other organizations see the name in the message status.
-                name = capfirst(Way(way).label) + (f" {count[way]}" if count[way] > 1 else "")
-                missing.append(Device(user_id=user_id, way=way, address=address, name=name))
-        for pair, device in devices.items():
-            if device.is_active != (pair in row.devices):
-                switched[not device.is_active].append(device.pk)
+        for way, address in change.added:
+            count[way] += 1
+            # Not the address: other organizations see the name in the message status.
+            name = names[way] + (f" {count[way]}" if count[way] > 1 else "")
+            missing.append(Device(user_id=user.pk, way=way, address=address, name=name))
+        switched[True] += [devices[pair].pk for pair in change.switched_on]
+        switched[False] += [devices[pair].pk for pair in change.switched_off]
     Device.objects.bulk_create(missing, batch_size=INSERT_BATCH, ignore_conflicts=True)
     for is_active, ids in switched.items():
         Device.objects.filter(pk__in=ids).update(is_active=is_active)

@@ -8,17 +8,20 @@ import unicodedata
 import phonenumbers
 from django.conf import settings
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
 from phonenumbers import PhoneNumberFormat, ValidationResult
 
 # What people write into numbers. No letters: whoever has an extension there is not called but an operator is.
 WRITTEN = re.compile(r"[(\s]*\+?[0-9\s()./\u2010-\u2015\u2212-]+")
 
-HOW = "write it with + and the country code, such as +493023125009."
-NOT_A_NUMBER = f"Not a phone number: {HOW}"
-NO_COUNTRY = f"Its country is not given: {HOW}"
-UNKNOWN_COUNTRY = "There is no country with this code."
-TOO_SHORT = "Too short: short codes and internal numbers cannot be reached from everywhere."
-WRONG_LENGTH = "No phone number of its country has this length."
+NOT_A_NUMBER = _("Not a phone number: write it with + and the country code, such as +493023125009.")
+NO_COUNTRY = _("Its country is not given: write it with + and the country code, such as +493023125009.")
+NOT_OF_REGION = _(
+    "Not a phone number of %(region)s with its area code: write it with + and the country code, such as +493023125009."
+)
+UNKNOWN_COUNTRY = _("There is no country with this code.")
+TOO_SHORT = _("Too short: short codes and internal numbers cannot be reached from everywhere.")
+WRONG_LENGTH = _("No phone number of its country has this length.")
 
 
 def e164(number: str) -> str:
@@ -58,4 +61,4 @@ def _check_national(written: str, parsed: phonenumbers.PhoneNumber, region: str)
     """Refuse what may be meant otherwise, as what lacks its area code or only the +: somebody else would be alarmed."""
     without_area = phonenumbers.ndd_prefix_for_region(region, True) == "0" and not written.lstrip("( ").startswith("0")
     if without_area or not phonenumbers.is_valid_number(parsed):
-        raise ValidationError(f"Not a phone number of {region} with its area code: {HOW}")
+        raise ValidationError(NOT_OF_REGION, params={"region": region})

@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from alarms.models import Alarm, AlarmMessage, DeviceMessage
+from alarms.models import Alarm, AlarmMessage, AlarmTemplate, DeviceMessage
 from escalations.models import EscalationConfiguration
 from escalations.plan import Entry
 from inbox.models import InboxMessage, Message
@@ -102,6 +102,17 @@ class DeviceMessageFactory(DjangoModelFactory[DeviceMessage]):
     way = "sms"
     turn = 0
     due_at = factory.SelfAttribute("alarm.starts_at")
+
+
+class AlarmTemplateFactory(DjangoModelFactory[AlarmTemplate]):
+    """A template that is for nobody yet."""
+
+    class Meta:
+        model = AlarmTemplate
+
+    organization = factory.SubFactory(OrganizationFactory)
+    name = factory.Sequence("Template {}".format)
+    message = factory.LazyAttribute(lambda template: f"{template.name}: come")
 
 
 class MessageFactory(DjangoModelFactory[Message]):

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from alarms.gateways import owned
 from alarms.models import OrganizationGateway
-from messaging_project.admin import ModelAdmin
+from organizations.desk import Desk
 
 if TYPE_CHECKING:
     GatewayForm = forms.ModelForm[OrganizationGateway]
@@ -20,11 +22,13 @@ else:
 
 class OrganizationGatewayForm(GatewayForm):
     new_urls = forms.CharField(
-        label="URLs",
+        label=_("URLs"),
         strip=True,
-        widget=forms.Textarea(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
-        help_text="As in the settings GATEWAY_...: a URL, or several separated by spaces, tried in this order. "
-        "Kept encrypted, and never shown again.",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3, "autocomplete": "off", "spellcheck": "false"}),
+        help_text=_(
+            "As in the settings GATEWAY_...: a URL, or several separated by spaces, tried in this order. "
+            "Kept encrypted, and never shown again."
+        ),
     )
 
     class Meta:
@@ -38,7 +42,7 @@ class OrganizationGatewayForm(GatewayForm):
 
 
 @admin.register(OrganizationGateway)
-class OrganizationGatewayAdmin(ModelAdmin[OrganizationGateway]):
+class OrganizationGatewayAdmin(Desk[OrganizationGateway]):
     form = OrganizationGatewayForm
     list_display = ("organization", "way", "summary", "usable", "changed_at")
     list_filter = ("way",)
@@ -56,6 +60,6 @@ class OrganizationGatewayAdmin(ModelAdmin[OrganizationGateway]):
         urls = form.cleaned_data["new_urls"]
         obj.pk = owned.bring(organization=obj.organization, way=obj.way, urls=urls).pk
 
-    @admin.display(boolean=True, description="can be used")
+    @admin.display(boolean=True, description=_("can be used"))
     def usable(self, gateway: OrganizationGateway) -> bool:
         return bool(owned.of([gateway]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.utils.translation import gettext as _
 
 from alarms import gateways
 from alarms.gateways.base import Gateway
@@ -49,17 +50,19 @@ def checked(urls: str) -> list[Gateway]:
     Raises: ValidationError, which repeats nothing of the URLs.
     """
     if not 1 <= len(urls.split()) <= MAX_GATEWAYS:
-        raise ValidationError(f"Give 1 to {MAX_GATEWAYS} gateways.")
+        raise ValidationError(_("Give 1 to %(most)d gateways.") % {"most": MAX_GATEWAYS})
     found = []
     for number, url in enumerate(urls.split(), 1):
         try:
             gateway = gateways.build(url)
         except ImproperlyConfigured as error:
-            raise ValidationError(f"Gateway {number}: {error}") from error
+            which = {"number": number, "reason": error}
+            raise ValidationError(_("Gateway %(number)d: %(reason)s") % which) from error
         if gateway.scheme in RESERVED:
-            raise ValidationError(f"Gateway {number}: {gateway.scheme}: belongs to the service.")
+            reserved = {"number": number, "scheme": gateway.scheme}
+            raise ValidationError(_("Gateway %(number)d: %(scheme)s: belongs to the service.") % reserved)
         if gateway.reads_files:
-            raise ValidationError(f"Gateway {number}: must not name a file of the server.")
+            raise ValidationError(_("Gateway %(number)d: must not name a file of the server.") % {"number": number})
         found.append(gateway)
     return found
 
@@ -95,6 +98,17 @@ def available(organization: Organization) -> dict[str, Line]:
     own = {way for way, _organization_id in of(OrganizationGateway.objects.filter(organization=organization))}
     lines = {way: (way, organization.pk) if way in own else (way, 0) for way in Way.values}
     return {way: line for way, line in lines.items() if way in own or gateways.of_way(way)}
+
+
+def ways_of(organization_ids: Collection[int]) -> dict[int, frozenset[str]]:
+    """Return of each organization the ways that have a gateway, its own or the service's, and under 0 those that the
+    service has."""
+    service = frozenset(way for way in Way.values if gateways.of_way(way))
+    own = of(OrganizationGateway.objects.filter(organization__in=organization_ids)) if organization_ids else {}
+    found = dict.fromkeys((0, *organization_ids), service)
+    for way, organization_id in own:
+        found[organization_id] |= {way}
+    return found
 
 
 def in_order(line: Line) -> tuple[Gateway, ...]:

@@ -8,27 +8,33 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from alarms.hooks.registering import EVENTS, change, register, remove, send_test
+from alarms.hooks.registering import EVENTS, MAX_HOOKS, MAX_PENDING_TESTS, change, register, remove, send_test
 from alarms.models import Hook, HookEvent, HookTry
-from messaging_project.admin import ModelAdmin, ReadOnly, list_link
+from messaging_project.admin import ReadOnly, list_link
 from messaging_project.errors import Conflict
+from organizations.admin import once
+from organizations.desk import Desk, of_organization
 
 
 @admin.register(Hook)
-class HookAdmin(ModelAdmin[Hook]):
+class HookAdmin(Desk[Hook]):
     """The page of a hook has a button that sends it a test event."""
 
     list_display = ("id", "url", "organization", "told_of", "is_active", "tried")
     list_display_links = ("id", "url")
-    list_filter = ("is_active", "organization")
+    list_filter = ("is_active", of_organization())
     list_select_related = ("organization",)
     search_fields = ("url", "organization__name")
     autocomplete_fields = ("organization",)
@@ -47,22 +53,22 @@ class HookAdmin(ModelAdmin[Hook]):
         self, db_field: models.Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> forms.Field | None:
         if db_field.name == "events":
-            return forms.MultipleChoiceField(choices=EVENTS, widget=forms.CheckboxSelectMultiple)
-        if db_field.name == "url":
-            kwargs["widget"] = forms.TextInput(attrs={"size": 60})
+            return forms.MultipleChoiceField(
+                label=_("Events"), choices=EVENTS, widget=UnfoldAdminCheckboxSelectMultipleWidget
+            )
         return super().formfield_for_dbfield(db_field, request, **kwargs)
 
-    @admin.display(description="events")
+    @admin.display(description=_("events"))
     def told_of(self, hook: Hook) -> str:
         return ", ".join(hook.events)
 
-    @admin.display(description="what it was told")
+    @admin.display(description=_("what it was told"))
     def told(self, hook: Hook) -> str:
-        return list_link(HookEvent, "events", hook__id__exact=hook.pk)
+        return list_link(HookEvent, _("events"), hook__id__exact=hook.pk)
 
-    @admin.display(description="tries")
+    @admin.display(description=_("tries"))
     def tried(self, hook: Hook) -> str:
-        return list_link(HookTry, "tries", hook__id__exact=hook.pk)
+        return list_link(HookTry, _("tries"), hook__id__exact=hook.pk)
 
     def save_model(self, request: HttpRequest, obj: Hook, form: forms.ModelForm[Hook], change: bool) -> None:
         if change:
@@ -70,17 +76,36 @@ class HookAdmin(ModelAdmin[Hook]):
             return
         hook, secret = register(organization=obj.organization, url=obj.url, events=obj.events, active=obj.is_active)
         obj.pk = hook.pk
-        note = "The secret of {}, shown this once: copy it now. <code>{}</code>"
-        self.message_user(request, format_html(note, obj, secret), messages.WARNING)
+        vars(obj)["secret_text"] = secret
+        if key := request.POST.get("form_key"):
+            once.spend(request, key, hook.pk)
+
+    def response_add(self, request: HttpRequest, obj: Hook, post_url_continue: str | None = None) -> HttpResponse:
+        """Show the secret, in this answer and nowhere else."""
+        context = {**self.admin_site.each_context(request), "title": _("The new hook"), "opts": self.opts}
+        context |= {"hook": obj, "original": obj, "secret": vars(obj).pop("secret_text")}
+        return TemplateResponse(request, "alarms/hook_secret.html", context, headers={"Cache-Control": "no-store"})
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        key = request.POST.get("form_key", "") or once.new_key()
+        context = {**(extra_context or {}), "form_key": key}
+        if request.method != "POST":
+            return super().add_view(request, form_url, context)
         try:
-            return super().add_view(request, form_url, extra_context)
-        except Conflict as error:
-            self.message_user(request, reason(error), messages.ERROR)
+            with transaction.atomic():
+                made = once.outcome(request, key)
+                if made is None:
+                    return super().add_view(request, form_url, context)
+        except Conflict:
+            note = gettext("An organization has at most %(count)d hooks.") % {"count": MAX_HOOKS}
+            self.message_user(request, note, messages.ERROR)
             return redirect(request.path)
+        # The page with the secret was loaded again.
+        note = gettext("This hook was made already. If nobody has copied its secret, remove it and make another one.")
+        self.message_user(request, note, messages.WARNING)
+        return redirect("admin:alarms_hook_change", made)
 
     # The button
 
@@ -97,7 +122,7 @@ class HookAdmin(ModelAdmin[Hook]):
         self._send_test(request, hook)
         return redirect("admin:alarms_hook_change", object_id)
 
-    @admin.action(description="Send a test event to the selected hooks", permissions=["change"])
+    @admin.action(description=_("Send a test event to the selected hooks"), permissions=["change"])
     def send_tests(self, request: HttpRequest, queryset: QuerySet[Hook]) -> None:
         for hook in queryset:
             self._send_test(request, hook)
@@ -105,12 +130,15 @@ class HookAdmin(ModelAdmin[Hook]):
     def _send_test(self, request: HttpRequest, hook: Hook) -> None:
         try:
             event = send_test(hook)
-        except Conflict as error:
-            self.message_user(request, f"Nothing was sent to {hook}: {reason(error)}", messages.ERROR)
+        except Conflict:
+            note = gettext("Nothing was sent to %(hook)s: %(count)d tests wait for it already.")
+            if not hook.is_active:
+                note = gettext("Nothing was sent to %(hook)s: it is not active.")
+            self.message_user(request, note % {"hook": hook, "count": MAX_PENDING_TESTS}, messages.ERROR)
             return
         self.log_change(request, hook, "Sent a test event.")
         address = f"{reverse('admin:alarms_hooktry_changelist')}?hook_event__id__exact={event.pk}"
-        note = 'Test event {} is on its way to {}: <a href="{}">what became of it</a>.'
+        note = gettext('Test event {} is on its way to {}: <a href="{}">what became of it</a>.')
         self.message_user(request, format_html(note, event.pk, hook, address), messages.SUCCESS)
 
     # Deleting
@@ -120,7 +148,7 @@ class HookAdmin(ModelAdmin[Hook]):
     ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
         """Name the hooks, and not each of the thousands of events that go with them."""
         missing = set() if self.has_delete_permission(request) else {Hook._meta.verbose_name}
-        hooks = [format_html("{}, with its events and tries", hook) for hook in objs]
+        hooks = [format_html(gettext("{}, with its events and tries"), hook) for hook in objs]
         return hooks, {str(Hook._meta.verbose_name_plural): len(hooks)}, {str(name) for name in missing}, []
 
     def delete_model(self, request: HttpRequest, obj: Hook) -> None:
@@ -131,46 +159,45 @@ class HookAdmin(ModelAdmin[Hook]):
             remove(hook.pk)
 
 
-def reason(error: Conflict) -> str:
-    """Return what is wrong, without the field that the API names."""
-    return str(error.detail).partition(": ")[2]
-
-
 def save(hook: Hook, form: forms.ModelForm[Hook]) -> None:
     """Write what was edited of a hook."""
     change(hook, {name: form.cleaned_data[name] for name in form.changed_data})
 
 
 @admin.register(HookEvent)
-class HookEventAdmin(ReadOnly, ModelAdmin[HookEvent]):
+class HookEventAdmin(ReadOnly, Desk[HookEvent]):
+    belongs_to = "hook__organization"
+    links = ("hook",)
     list_display = ("id", "created_at", "hook", "event", "alarm", "state", "due_at", "attempts")
     list_display_links = ("id", "created_at")
     list_filter = (
         "event",
         ("delivered_at", admin.EmptyFieldListFilter),
         ("given_up_at", admin.EmptyFieldListFilter),
-        "hook__organization",
+        of_organization("hook__organization"),
     )
     list_select_related = ("hook__organization", "alarm")
     search_fields = ("=id", "=alarm__id", "hook__url")
     show_full_result_count = False
     fields = ("hook", "event", "alarm", "payload", "created_at", "state", "due_at", "attempts", "tried")
 
-    @admin.display
+    @admin.display(description=_("state"))
     def state(self, event: HookEvent) -> str:
         if event.delivered_at is not None:
-            return "delivered"
-        return "pending" if event.given_up_at is None else "given up"
+            return gettext("delivered")
+        return gettext("pending") if event.given_up_at is None else gettext("given up")
 
-    @admin.display(description="tries")
+    @admin.display(description=_("tries"))
     def tried(self, event: HookEvent) -> str:
-        return list_link(HookTry, "tries", hook_event__id__exact=event.pk)
+        return list_link(HookTry, _("tries"), hook_event__id__exact=event.pk)
 
 
 @admin.register(HookTry)
-class HookTryAdmin(ReadOnly, ModelAdmin[HookTry]):
+class HookTryAdmin(ReadOnly, Desk[HookTry]):
+    belongs_to = "hook__organization"
+    links = ("hook", "hook_event")
     list_display = ("at", "hook", "hook_event", "status", "reason", "seconds")
-    list_filter = (("reason", admin.EmptyFieldListFilter), "hook_event__event", "hook__organization")
+    list_filter = (("reason", admin.EmptyFieldListFilter), "hook_event__event", of_organization("hook__organization"))
     list_select_related = ("hook__organization", "hook_event")
     search_fields = ("=hook_event__id", "reason", "hook__url")
     show_full_result_count = False

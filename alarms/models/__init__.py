@@ -15,3 +15,4 @@ from alarms.models.message import DeviceMessageQuerySet as DeviceMessageQuerySet
 from alarms.models.message import DeviceRate as DeviceRate
 from alarms.models.message import OrganizationGateway as OrganizationGateway
 from alarms.models.message import Sender as Sender
+from alarms.models.template import AlarmTemplate as AlarmTemplate

@@ -9,6 +9,7 @@ from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
 
 from alarms.models.answer_code import AnswerCode
 from organizations.models import Organization, User
@@ -29,29 +30,46 @@ class Alarm(models.Model):
     One that is scheduled fixes them when its time has come.
     """
 
-    organization = models.ForeignKey(Organization, on_delete=models.PROTECT, related_name="alarms")
-    message = models.TextField()
-    event_name = models.CharField(max_length=255, blank=True)
-    raised_by = models.TextField()
-    starts_at = models.DateTimeField()
-    scheduled_end_at = models.DateTimeField(null=True, blank=True, help_text="When it closes itself.")
-    closed_at = models.DateTimeField(null=True, blank=True)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.PROTECT, related_name="alarms", verbose_name=_("organization")
+    )
+    message = models.TextField(_("message"))
+    event_name = models.CharField(_("event name"), max_length=255, blank=True)
+    raised_by = models.TextField(_("raised by"))
+    starts_at = models.DateTimeField(_("starts at"))
+    scheduled_end_at = models.DateTimeField(
+        _("scheduled end at"), null=True, blank=True, help_text=_("When it closes itself.")
+    )
+    closed_at = models.DateTimeField(_("closed at"), null=True, blank=True)
     pending_resources = models.JSONField(
-        null=True, blank=True, help_text="Whom it is for, of an alarm that was not raised: scheduled or cancelled."
+        _("pending resources"),
+        null=True,
+        blank=True,
+        help_text=_("Whom it is for, of an alarm that was not raised: scheduled or cancelled."),
     )
     all_clear = models.TextField(
-        blank=True, default="", db_default="", help_text="What everybody who was reached is told at the end."
+        _("all-clear"),
+        blank=True,
+        default="",
+        db_default="",
+        help_text=_("What everybody who was reached is told at the end."),
     )
-    all_clear_at = models.DateTimeField(null=True, blank=True, help_text="When it was ordered.")
+    all_clear_at = models.DateTimeField(_("all-clear at"), null=True, blank=True, help_text=_("When it was ordered."))
     repeat = models.PositiveSmallIntegerField(
-        default=0, db_default=0, help_text="How often the escalation runs again for those who have not answered."
+        _("repeat"),
+        default=0,
+        db_default=0,
+        help_text=_("How often the escalation runs again for those who have not answered."),
     )
     repeat_after = models.PositiveIntegerField(
-        default=0, db_default=0, help_text="Seconds from the last turn of a run to the first of the next."
+        _("repeat after"),
+        default=0,
+        db_default=0,
+        help_text=_("Seconds from the last turn of a run to the first of the next."),
     )
-    response_timeout = models.PositiveIntegerField(help_text="Seconds.")
+    response_timeout = models.PositiveIntegerField(_("response timeout"), help_text=_("Seconds."))
     organization_escalation = models.BooleanField(
-        help_text="Whether the organization's escalation replaces that of its members."
+        _("organization escalation"), help_text=_("Whether the organization's escalation replaces that of its members.")
     )
 
     objects = AlarmQuerySet.as_manager()
@@ -66,6 +84,8 @@ class Alarm(models.Model):
             ),
         )
         ordering = ("-starts_at", "-id")
+        verbose_name = _("alarm")
+        verbose_name_plural = _("alarms")
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.event_name or self.message[:60]}"
@@ -87,17 +107,23 @@ class Alarm(models.Model):
 class IdempotencyKey(models.Model):
     """The header `Idempotency-Key` of a POST that raised an alarm (contract 4)."""
 
-    principal = models.CharField(max_length=40, help_text="Whose key it is: no other principal's collides with it.")
-    key = models.CharField(max_length=255)
-    body_digest = models.CharField(max_length=64, help_text="SHA-256 of the body, to tell a repetition from a reuse.")
-    alarm = models.ForeignKey(Alarm, null=True, on_delete=models.CASCADE, related_name="+")
-    created_at = models.DateTimeField(db_index=True)
+    principal = models.CharField(
+        _("principal"), max_length=40, help_text=_("Whose key it is: no other principal's collides with it.")
+    )
+    key = models.CharField(_("key"), max_length=255)
+    body_digest = models.CharField(
+        _("body digest"), max_length=64, help_text=_("SHA-256 of the body, to tell a repetition from a reuse.")
+    )
+    alarm = models.ForeignKey(Alarm, null=True, on_delete=models.CASCADE, related_name="+", verbose_name=_("alarm"))
+    created_at = models.DateTimeField(_("created at"), db_index=True)
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["principal", "key"], name="each_key_once_per_principal"),)
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
 
     def __str__(self) -> str:
-        return f"{self.key} of {self.principal}"
+        return _("%(key)s of %(principal)s") % {"key": self.key, "principal": self.principal}
 
 
 class AlarmMessageQuerySet(models.QuerySet["AlarmMessage"]):
@@ -109,19 +135,28 @@ class AlarmMessageQuerySet(models.QuerySet["AlarmMessage"]):
 class AlarmMessage(models.Model):
     """One recipient of an alarm."""
 
-    alarm = models.ForeignKey(Alarm, on_delete=models.PROTECT, related_name="alarm_messages", db_index=False)
-    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="alarm_messages")
-    message_id = models.UUIDField(default=uuid.uuid4, db_default=RandomUUID(), editable=False)
-    # Empty for recipients from before there were codes.
-    code = models.CharField(max_length=12, db_default=AnswerCode(), editable=False, help_text="Of the answer page.")
-    response = models.BooleanField(null=True)
-    responded_at = models.DateTimeField(null=True)
-    first_sent_at = models.DateTimeField(null=True, help_text="When the first message left: their time starts.")
-    deadline = models.DateTimeField(help_text="Until when they can answer.")
-    escalating = models.BooleanField(
-        default=True, db_default=True, help_text="Until an answer, the time out or the closing ends the escalation."
+    alarm = models.ForeignKey(
+        Alarm, on_delete=models.PROTECT, related_name="alarm_messages", db_index=False, verbose_name=_("alarm")
     )
-    planned_at = models.DateTimeField(null=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="alarm_messages", verbose_name=_("person"))
+    message_id = models.UUIDField(_("message id"), default=uuid.uuid4, db_default=RandomUUID(), editable=False)
+    # Empty for recipients from before there were codes.
+    code = models.CharField(
+        _("code"), max_length=12, db_default=AnswerCode(), editable=False, help_text=_("Of the answer page.")
+    )
+    response = models.BooleanField(_("response"), null=True)
+    responded_at = models.DateTimeField(_("responded at"), null=True)
+    first_sent_at = models.DateTimeField(
+        _("first sent at"), null=True, help_text=_("When the first message left: their time starts.")
+    )
+    deadline = models.DateTimeField(_("deadline"), help_text=_("Until when they can answer."))
+    escalating = models.BooleanField(
+        _("escalating"),
+        default=True,
+        db_default=True,
+        help_text=_("Until an answer, the time out or the closing ends the escalation."),
+    )
+    planned_at = models.DateTimeField(_("planned at"), null=True)
 
     objects = AlarmMessageQuerySet.as_manager()
 
@@ -135,10 +170,11 @@ class AlarmMessage(models.Model):
             models.Index(fields=["alarm"], condition=Q(planned_at=None), name="recipients_to_plan"),
         )
         ordering = ("alarm_id", "id")
-        verbose_name = "recipient"
+        verbose_name = _("recipient")
+        verbose_name_plural = _("recipients")
 
     def __str__(self) -> str:
-        return f"{self.user} in alarm {self.alarm_id}"
+        return _("%(person)s in alarm %(alarm)d") % {"person": self.user, "alarm": self.alarm_id}
 
     @property
     def state(self) -> str:
@@ -148,17 +184,20 @@ class AlarmMessage(models.Model):
 class Feedback(models.Model):
     """The history of answers; the one in force stands on the AlarmMessage."""
 
-    alarm_message = models.ForeignKey(AlarmMessage, on_delete=models.CASCADE, related_name="feedback")
-    response = models.BooleanField()
-    source = models.CharField(max_length=400, help_text="How the answer came.")
-    created_at = models.DateTimeField()
+    alarm_message = models.ForeignKey(
+        AlarmMessage, on_delete=models.CASCADE, related_name="feedback", verbose_name=_("recipient")
+    )
+    response = models.BooleanField(_("response"))
+    source = models.CharField(_("source"), max_length=400, help_text=_("How the answer came."))
+    created_at = models.DateTimeField(_("created at"))
 
     class Meta:
         ordering = ("created_at", "id")
-        verbose_name_plural = "feedback"
+        verbose_name = _("answer")
+        verbose_name_plural = _("answers")
 
     def __str__(self) -> str:
-        return "positive" if self.response else "negative"
+        return str(_("positive") if self.response else _("negative"))
 
 
 class WrongCode(models.Model):

@@ -10,9 +10,11 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from organizations.authors import by_command
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 
 AnyToken = ApiToken | PersonalAccessToken
+MODELS: tuple[type[AnyToken], ...] = (ApiToken, PersonalAccessToken)
 MAX_DAYS = 36_500
 
 
@@ -20,6 +22,20 @@ def days(text: str) -> timedelta:
     if not (text.isdecimal() and len(text) <= len(str(MAX_DAYS)) and 1 <= int(text) <= MAX_DAYS):
         raise argparse.ArgumentTypeError(f"a whole number from 1 to {MAX_DAYS} is needed, not {text!r}")
     return timedelta(days=int(text))
+
+
+def find_token(prefix: str) -> AnyToken:
+    """Return the one token that `prefix` names. No error repeats it: it may be a whole token, pasted."""
+    if not prefix:
+        raise CommandError("The prefix is empty.")
+    found: list[AnyToken] = []
+    for model in MODELS:
+        found.extend(model._default_manager.filter(prefix__startswith=prefix)[:2])
+    if not found:
+        raise CommandError("There is no token with this prefix.")
+    if len(found) > 1:
+        raise CommandError("Several tokens begin like this: give more of the prefix.")
+    return found[0]
 
 
 class IssueCommand(BaseCommand):
@@ -50,5 +66,6 @@ class IssueCommand(BaseCommand):
         except ValidationError as error:
             raise CommandError(f"--name: {' '.join(error.messages)}") from error
         expires_at = timezone.now() + lifetime if lifetime else None
-        _row, token = self.model.issue(name=name, expires_at=expires_at, **{self.owner: owner})
+        with by_command(self):
+            _row, token = self.model.issue(name=name, expires_at=expires_at, **{self.owner: owner})
         self.stdout.write(token)

@@ -1,6 +1,7 @@
 """Who there is: users, organizations, memberships, groups, devices and the tokens of the REST API."""
 
-from organizations.models.people import Absence as Absence
+from organizations.models.absence import Absence as Absence
+from organizations.models.members_file import MembersFile as MembersFile
 from organizations.models.people import Device as Device
 from organizations.models.people import Group as Group
 from organizations.models.people import Membership as Membership

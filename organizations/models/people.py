@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zoneinfo
-from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+import pghistory
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
@@ -13,6 +13,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.core.validators import EmailValidator, RegexValidator
 from django.db import models
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
 
 from organizations.phone import e164
 
@@ -20,11 +22,11 @@ from organizations.phone import e164
 class Way(models.TextChoices):
     """A way of alarm (contract 3)."""
 
-    APP = "app", "app push"
-    PAGER = "pager", "pager"
-    SMS = "sms", "SMS"
-    CALL = "call", "call"
-    EMAIL = "email", "e-mail"
+    APP = "app", _("app push")
+    PAGER = "pager", _("pager")
+    SMS = "sms", _("SMS")
+    CALL = "call", _("call")
+    EMAIL = "email", _("e-mail")
 
 
 def default_time_zone() -> str:
@@ -37,12 +39,16 @@ def default_language() -> str:
 
 def validate_time_zone(name: str) -> None:
     if name not in zoneinfo.available_timezones():
-        raise ValidationError(f"{name!r} is not an IANA time zone such as Europe/Berlin.")
+        raise ValidationError(_("%(name)r is not an IANA time zone such as Europe/Berlin."), params={"name": name})
 
 
-validate_language = RegexValidator(r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*\Z", "A language code such as de or de-AT.")
+validate_language = RegexValidator(
+    r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*\Z", _("A language code such as de or de-AT.")
+)
 
-validate_line = RegexValidator(r"^(?=\s*\S)[^\x00-\x1f\x7f-\x9f]*\Z", "Must not be blank, nor have control characters.")
+validate_line = RegexValidator(
+    r"^(?=\s*\S)[^\x00-\x1f\x7f-\x9f]*\Z", _("Must not be blank, nor have control characters.")
+)
 
 
 class OrganizationQuerySet(models.QuerySet["Organization"]):
@@ -56,28 +62,34 @@ class OrganizationQuerySet(models.QuerySet["Organization"]):
         return self.filter(memberships__user=user, is_active=True)
 
 
+@pghistory.track(exclude=["created_at"])
 class Organization(models.Model):
-    name = models.CharField(max_length=200, unique=True)
-    is_active = models.BooleanField("active", default=True)
-    time_zone = models.CharField(max_length=64, default=default_time_zone, validators=[validate_time_zone])
+    name = models.CharField(_("name"), max_length=200, unique=True)
+    is_active = models.BooleanField(_("active"), default=True)
+    time_zone = models.CharField(
+        _("time zone"), max_length=64, default=default_time_zone, validators=[validate_time_zone]
+    )
     disabled_ways = ArrayField(
         models.CharField(max_length=5, choices=Way.choices),
         default=list,
         blank=True,
-        help_text="Ways of alarm that are not used for alarms of this organization.",
+        help_text=_("Ways of alarm that are not used for alarms of this organization."),
+        verbose_name=_("disabled ways"),
     )
     alarms_in_inbox = models.BooleanField(
-        "alarms in the inbox",
+        _("alarms in the inbox"),
         default=False,
         db_default=False,
-        help_text="Each alarm is put into the inboxes of its recipients too.",
+        help_text=_("Each alarm is put into the inboxes of its recipients too."),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     objects = OrganizationQuerySet.as_manager()
 
     class Meta:
         ordering = ("name",)
+        verbose_name = _("organization")
+        verbose_name_plural = _("organizations")
 
     def __str__(self) -> str:
         return self.name
@@ -102,32 +114,40 @@ class User(AbstractBaseUser, PermissionsMixin):
     and escalation for them (contract 1)."""
 
     login = models.CharField(
+        _("login"),
         max_length=150,
         unique=True,
-        validators=[RegexValidator(r"^[\w.@+-]+\Z", "Letters, digits and @ . + - _ only.")],
+        validators=[RegexValidator(r"^[\w.@+-]+\Z", _("Letters, digits and @ . + - _ only."))],
     )
-    first_name = models.CharField(max_length=150, blank=True)
-    last_name = models.CharField(max_length=150, blank=True)
-    email = models.EmailField("e-mail", blank=True)
+    first_name = models.CharField(_("first name"), max_length=150, blank=True)
+    last_name = models.CharField(_("last name"), max_length=150, blank=True)
+    email = models.EmailField(_("e-mail"), blank=True)
     language = models.CharField(
+        _("language"),
         max_length=35,
         default=default_language,
         validators=[validate_language],
-        help_text="The language of the texts this person gets.",
+        help_text=_("The language of the texts this person gets."),
     )
-    description = models.TextField(blank=True)
+    description = models.TextField(_("description"), blank=True)
     inbox_to_email = models.BooleanField(
-        "inbox to e-mail",
+        _("inbox to e-mail"),
         default=False,
         db_default=False,
-        help_text="Gets a copy by e-mail of what is sent to their inbox.",
+        help_text=_("Gets a copy by e-mail of what is sent to their inbox."),
     )
-    is_active = models.BooleanField("active", default=True)
-    is_staff = models.BooleanField("staff", default=False, help_text="May log in to this admin.")
+    is_active = models.BooleanField(_("active"), default=True)
+    is_staff = models.BooleanField(_("staff"), default=False, help_text=_("May log in to this admin."))
     managing_organization = models.ForeignKey(
-        Organization, null=True, blank=True, on_delete=models.PROTECT, related_name="managed_users"
+        Organization,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="managed_users",
+        verbose_name=_("managing organization"),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    erased_at = models.DateTimeField(_("erased at"), null=True, blank=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -137,9 +157,17 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         ordering = ("login",)
+        verbose_name = _("person")
+        verbose_name_plural = _("people")
 
     def __str__(self) -> str:
         return f"{self.get_full_name()} ({self.login})" if self.get_full_name() else self.login
+
+    @cached_property
+    def administered_ids(self) -> frozenset[int]:
+        """The ids of the active organizations that this user is an admin of."""
+        administered = self.memberships.filter(role=Membership.Role.ADMIN, organization__is_active=True)
+        return frozenset(administered.values_list("organization_id", flat=True))
 
     def get_full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()
@@ -148,20 +176,25 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.first_name or self.login
 
 
+@pghistory.track()
 class Membership(models.Model):
     class Role(models.TextChoices):
-        MEMBER = "member"
-        ADMIN = "admin"
+        MEMBER = "member", _("Member")
+        ADMIN = "admin", _("Admin")
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="memberships")
-    role = models.CharField(max_length=6, choices=Role.choices, default=Role.MEMBER)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("person"))
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="memberships", verbose_name=_("organization")
+    )
+    role = models.CharField(_("role"), max_length=6, choices=Role.choices, default=Role.MEMBER)
 
     class Meta:
         constraints = (
             models.UniqueConstraint(fields=["organization", "user"], name="one_membership_per_user_and_organization"),
         )
         ordering = ("organization_id", "user_id")
+        verbose_name = _("membership")
+        verbose_name_plural = _("memberships")
 
     def __str__(self) -> str:
         return f"{self.user} in {self.organization}"
@@ -170,29 +203,36 @@ class Membership(models.Model):
 class Group(models.Model):
     """A unit of an organization. Its members are memberships, so that who leaves the organization leaves its groups."""
 
-    organization = models.ForeignKey(Organization, on_delete=models.CASCADE, related_name="groups")
-    name = models.CharField(max_length=200)
-    description = models.TextField(blank=True)
-    memberships = models.ManyToManyField(Membership, related_name="groups", blank=True)
+    organization = models.ForeignKey(
+        Organization, on_delete=models.CASCADE, related_name="groups", verbose_name=_("organization")
+    )
+    name = models.CharField(_("name"), max_length=200)
+    description = models.TextField(_("description"), blank=True)
+    memberships = models.ManyToManyField(Membership, related_name="groups", blank=True, verbose_name=_("memberships"))
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=["organization", "name"], name="one_group_per_name"),)
         ordering = ("organization_id", "name")
+        verbose_name = _("group")
+        verbose_name_plural = _("groups")
 
     def __str__(self) -> str:
         return self.name
 
 
+@pghistory.track(exclude=["created_at", "tested_at"])
 class Device(models.Model):
     """Where a way of alarm reaches a user."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="devices")
-    way = models.CharField("way of alarm", max_length=5, choices=Way.choices)
-    name = models.CharField(max_length=100, help_text="Shown in the message status, e.g. 'Work phone'.")
-    address = models.CharField(max_length=255, help_text="A phone number, an e-mail address, a push address...")
-    is_active = models.BooleanField("active", default=True)
-    created_at = models.DateTimeField(auto_now_add=True)
-    tested_at = models.DateTimeField(null=True, blank=True, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="devices", verbose_name=_("person"))
+    way = models.CharField(_("way of alarm"), max_length=5, choices=Way.choices)
+    name = models.CharField(_("name"), max_length=100, help_text=_("Shown in the message status, e.g. 'Work phone'."))
+    address = models.CharField(
+        _("address"), max_length=255, help_text=_("A phone number, an e-mail address, a push address...")
+    )
+    is_active = models.BooleanField(_("active"), default=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    tested_at = models.DateTimeField(_("tested at"), null=True, blank=True, editable=False)
 
     class Meta:
         constraints = (
@@ -200,6 +240,8 @@ class Device(models.Model):
         )
         indexes = (models.Index(fields=["address"], name="devices_by_address"),)
         ordering = ("user_id", "id")
+        verbose_name = _("device")
+        verbose_name_plural = _("devices")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.get_way_display()})"
@@ -230,56 +272,3 @@ def as_kept(way: str, address: str) -> str:
     if way == Way.EMAIL:
         EmailValidator()(address)
     return address
-
-
-class AbsenceQuerySet(models.QuerySet["Absence"]):
-    def over(self, now: datetime) -> AbsenceQuerySet:
-        """What has no effect any more."""
-        return self.filter(weekly=False, ends_at__lte=now)
-
-
-class Absence(models.Model):
-    """A time in which a user is not available: alarms to all members or to units leave them out."""
-
-    LONGEST = timedelta(days=366)
-    LONGEST_WEEKLY = timedelta(days=7)
-    # Of which every time zone makes a time.
-    YEARS = range(2000, 3000)
-
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="absences")
-    organization = models.ForeignKey(
-        Organization,
-        null=True,
-        blank=True,
-        on_delete=models.CASCADE,
-        related_name="absences",
-        help_text="For its alarms only; empty: for those of all organizations.",
-    )
-    starts_at = models.DateTimeField()
-    ends_at = models.DateTimeField()
-    weekly = models.BooleanField(
-        default=False, help_text="Again every week at the same time of day, in the time zone of the organization."
-    )
-
-    objects = AbsenceQuerySet.as_manager()
-
-    class Meta:
-        constraints = (
-            models.CheckConstraint(condition=models.Q(ends_at__gt=models.F("starts_at")), name="absence_ends_later"),
-        )
-        ordering = ("starts_at", "id")
-
-    def __str__(self) -> str:
-        return f"{self.user} from {self.starts_at} until {self.ends_at}"
-
-    def clean(self) -> None:
-        if not (self.starts_at and self.ends_at):
-            return
-        longest = self.LONGEST_WEEKLY if self.weekly else self.LONGEST
-        if self.starts_at.year not in self.YEARS:
-            raise ValidationError({"starts_at": f"Must be from {self.YEARS[0]} to {self.YEARS[-1]}."})
-        if self.ends_at <= self.starts_at:
-            raise ValidationError({"ends_at": "Must be after the start."})
-        if self.ends_at - self.starts_at > longest:
-            every_week = " where it is weekly" if self.weekly else ""
-            raise ValidationError({"ends_at": f"Must be at most {longest.days} days after the start{every_week}."})

@@ -186,7 +186,7 @@ def test_times_are_those_of_the_organization_with_the_date_unless_it_is_today(cl
     later = datetime(2096, 12, 24, 11, 5, tzinfo=UTC)
     update(today, deadline=later)
     update(today.alarm.organization, time_zone="Asia/Tokyo")
-    expected = {"en": "until Dec. 24, 2096, 20:05.", "de": "bis 24. Dezember 2096, 20:05 Uhr."}[language]
+    expected = {"en": "until 24 Dec 2096, 20:05.", "de": "bis 24. Dezember 2096, 20:05 Uhr."}[language]
     assert expected in text(client.get(url(today)))
 
 

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -18,7 +17,7 @@ from alarms.models import Hook, HookEvent, HookTry
 from messaging_project import encryption
 from organizations.models import Organization
 from tests.alarms.hooks import SECRET, events_of, hook_at
-from tests.factories import OrganizationFactory, UserFactory
+from tests.factories import OrganizationFactory, admin, member
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +56,7 @@ def a_try(**fields: Any) -> HookTry:
 
 
 def test_the_secret_is_shown_once_and_never_again(admin_client: Client, brigade: Organization) -> None:
-    answer = admin_client.post(url(Hook, "add"), form(organization=brigade.pk), follow=True)
+    answer = admin_client.post(url(Hook, "add"), form(organization=brigade.pk))
     hook = Hook.objects.get()
     assert (hook.organization, hook.url, hook.events, hook.is_active) == (
         brigade,
@@ -67,7 +66,11 @@ def test_the_secret_is_shown_once_and_never_again(admin_client: Client, brigade:
     )
     secret = encryption.decrypt(hook.secret)
     assert re.fullmatch("[0-9a-f]{64}", secret)
+    # In the answer itself, which nobody keeps, and in nothing that is kept for a later one.
+    assert answer.status_code == 200
     assert answer.content.decode().count(secret) == 1
+    assert "no-store" in answer["Cache-Control"]
+    assert secret not in str(answer.cookies) + str(dict(admin_client.session))
     [event] = events_of(hook)
     a_try(hook=hook, hook_event=event)
     pages = [url(model, "changelist") for model in (Hook, HookEvent, HookTry)]
@@ -76,6 +79,18 @@ def test_the_secret_is_shown_once_and_never_again(admin_client: Client, brigade:
         text = shown(admin_client, page)
         assert secret not in text
         assert hook.secret not in text
+
+
+def test_the_page_with_the_secret_loaded_again_makes_no_second_hook(
+    admin_client: Client, brigade: Organization
+) -> None:
+    [key] = re.findall(r'name="form_key" value="([^"]+)"', shown(admin_client, url(Hook, "add")))
+    sent = form(organization=brigade.pk, form_key=key)
+    assert admin_client.post(url(Hook, "add"), sent).status_code == 200
+    secret = encryption.decrypt(Hook.objects.get().secret)
+    again = admin_client.post(url(Hook, "add"), sent, follow=True)
+    assert again.redirect_chain == [(url(Hook, "change", Hook.objects.get().pk), 302)]
+    assert secret not in again.content.decode()
 
 
 def test_the_events_are_the_five_and_no_other(admin_client: Client, brigade: Organization) -> None:
@@ -163,7 +178,7 @@ def test_the_page_of_a_hook_has_a_button_that_sends_a_test(
 ) -> None:
     address = reverse("admin:alarms_hook_test", args=[hook.pk])
     page = shown(admin_client, url(Hook, "change", hook.pk))
-    assert f'<form action="{address}" method="post">' in page
+    assert f'action="{address}" method="post">' in page
     assert "Send a test event" in page
     answer = admin_client.post(address, follow=True)
     event = HookEvent.objects.get()
@@ -189,7 +204,7 @@ def test_several_hooks_get_a_test_and_it_is_said_which_could_not(admin_client: C
     chosen = {"action": "send_tests", "_selected_action": [hook.pk, inactive.pk]}
     answer = admin_client.post(url(Hook, "changelist"), chosen, follow=True).content.decode()
     assert list(HookEvent.objects.values_list("hook", flat=True)) == [hook.pk]
-    assert f"Nothing was sent to {inactive}: the hook is not active." in answer
+    assert f"Nothing was sent to {inactive}: it is not active." in answer
     assert not other.hook_events.exists()
 
 
@@ -199,17 +214,29 @@ def test_a_hook_that_is_not_there_gets_no_test(admin_client: Client, object_id: 
     assert answer.headers["Location"] == url(Hook, "changelist")
 
 
-def test_staff_who_may_only_look_send_no_test_and_delete_nothing(client: Client, hook: Hook) -> None:
-    staff = UserFactory(is_staff=True)
-    staff.user_permissions.add(Permission.objects.get(codename="view_hook"))
-    client.force_login(staff)
-    page = shown(client, url(Hook, "change", hook.pk))
-    assert "Send a test event" not in page
-    assert SECRET not in page
+def test_an_admin_of_the_organization_does_all_of_it_and_one_of_another_nothing(client: Client, hook: Hook) -> None:
+    foreign = admin(OrganizationFactory(), is_staff=True)
+    for user, status in ((foreign, 302), (admin(hook.organization, is_staff=True), 200)):
+        client.force_login(user)
+        assert client.get(url(Hook, "change", hook.pk)).status_code == status
+        client.post(reverse("admin:alarms_hook_test", args=[hook.pk]))
+        assert HookEvent.objects.filter(hook=hook).exists() == (status == 200)
+        client.post(url(Hook, "changelist"), {"action": "send_tests", "_selected_action": [hook.pk]})
+        assert HookEvent.objects.filter(hook=hook).count() == (2 if status == 200 else 0)
+        answer = client.post(url(Hook, "add"), form(organization=hook.organization_id))
+        refused = "adminform" in answer.context and "organization" in answer.context["adminform"].form.errors
+        assert refused == (status == 302)
+        client.post(url(Hook, "delete", hook.pk), {"post": "yes"})
+        assert Hook.objects.filter(pk=hook.pk).exists() == (status == 302)
+
+
+def test_members_who_administer_nothing_send_no_test_and_delete_nothing(client: Client, hook: Hook) -> None:
+    client.force_login(member(hook.organization, is_staff=True))
+    assert client.get(url(Hook, "change", hook.pk)).status_code == 403
     assert client.post(reverse("admin:alarms_hook_test", args=[hook.pk])).status_code == 403
     assert client.post(url(Hook, "delete", hook.pk), {"post": "yes"}).status_code == 403
     chosen = {"action": "send_tests", "_selected_action": [hook.pk]}
-    client.post(url(Hook, "changelist"), chosen)
+    assert client.post(url(Hook, "changelist"), chosen).status_code == 403
     assert Hook.objects.get() == hook
     assert not HookEvent.objects.exists()
 

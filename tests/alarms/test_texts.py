@@ -1,25 +1,16 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from babel.messages.extract import extract
-from babel.messages.mofile import read_mo
-from babel.messages.pofile import read_po
 from django.utils import timezone
-from django.utils.translation.template import templatize
 
 from alarms import texts
 from alarms.delivery import Delivery
 from organizations.models import Way
-
-APP = Path(texts.__file__).parent
-CATALOGS = sorted(APP.glob("locale/*/LC_MESSAGES/django.po"))
 
 DELIVERY = Delivery(
     device_message_id=7,
@@ -181,32 +172,3 @@ def test_where_there_is_nothing_to_answer_there_is_no_page(way: str, changes: di
         assert text
         for trace in ("/a/", "alarm.example", "<a ", "\0", "Answer", "answer until"):
             assert trace not in text
-
-
-# The catalogs
-
-
-def used() -> set[str]:
-    """Return the texts that the code and the templates of this app have translated."""
-    sources = [(file.read_text(), file.suffix) for file in APP.rglob("*") if file.suffix in {".py", ".html"}]
-    found = set()
-    for text, suffix in sources:
-        source = io.BytesIO((templatize(text) if suffix == ".html" else text).encode())
-        found |= {message for _line, message, _comments, _context in extract("python", source)}
-    return found
-
-
-@pytest.mark.parametrize("catalog", CATALOGS, ids=lambda path: path.parts[-3])
-def test_the_catalog_has_every_text_that_is_used(catalog: Path) -> None:
-    with catalog.open("rb") as source:
-        assert used() - {message.id for message in read_po(source)} == set()
-    assert "ALL-CLEAR %(organization)s" in used()
-
-
-@pytest.mark.parametrize("catalog", CATALOGS, ids=lambda path: path.parts[-3])
-def test_the_compiled_catalog_is_what_the_catalog_says(catalog: Path) -> None:
-    with catalog.open("rb") as source, catalog.with_suffix(".mo").open("rb") as compiled:
-        said = {message.id: message.string for message in read_po(source) if message.id}
-        compiled_says = {message.id: message.string for message in read_mo(compiled) if message.id}
-    assert compiled_says == said
-    assert all(said.values())

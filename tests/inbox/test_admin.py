@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import models
 from django.test import Client
 from django.urls import reverse
@@ -18,7 +17,6 @@ from tests.alarms.test_admin import queries, url
 from tests.factories import (
     GroupFactory,
     InboxMessageFactory,
-    MembershipFactory,
     MessageFactory,
     OrganizationFactory,
     UserFactory,
@@ -66,15 +64,6 @@ def group_of(*users: User, organization: Organization | None = None, **fields: A
 def post(client: Client, groups: Sequence[Group], text: str = "Drill at eight", minutes: object = "") -> Any:
     """Send the form."""
     return client.post(ADD, {"groups": [group.pk for group in groups], "text": text, "instant_minutes": minutes})
-
-
-def staff(organization: Organization, *permissions: str) -> tuple[User, Client]:
-    """Return a member who may log in to the admin and has these permissions there, and their browser."""
-    user = member(organization, is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(content_type__app_label="inbox", codename__in=permissions))
-    client = Client()
-    client.force_login(user)
-    return user, client
 
 
 # What was sent
@@ -246,51 +235,6 @@ def test_the_form_takes_as_many_queries_for_50_groups_as_for_one(admin_client: C
     GroupFactory.create_batch(49)
     # session, user, the groups with their organizations
     assert queries(admin_client, ADD) == with_one
-
-
-# Staff who are no superusers
-
-
-def test_staff_see_and_use_the_groups_of_their_own_organizations_only(
-    brigade: Organization, ben: User, inbox_of: InboxOf
-) -> None:
-    user, client = staff(brigade, "add_message")
-    closed = MembershipFactory(user=user, organization__is_active=False).organization
-    stranger = member(OrganizationFactory())
-    own = group_of(ben, name="Own platoon")
-    others = [group_of(stranger, name="Foreign platoon"), group_of(user, organization=closed, name="Closed platoon")]
-    shown = client.get(ADD).content.decode()
-    assert [name in shown for name in ("Own platoon", "Foreign platoon", "Closed platoon")] == [True, False, False]
-    for forged in ([others[0]], [others[1]], [own, others[0]]):
-        answer = post(client, forged)
-        assert list(answer.context["adminform"].form.errors) == ["groups"]
-        assert "platoon" not in str(answer.context["adminform"].form.errors)
-    assert not Message.objects.exists()
-    answer = client.post(ADD, {"groups": [own.pk], "text": "Drill"}, follow=True)
-    assert answer.status_code == 200
-    assert [message["sender"]["id"] for message in inbox_of(ben)] == [user.pk]
-    assert inbox_of(stranger) == []
-
-
-@pytest.mark.parametrize(
-    ("permissions", "statuses"),
-    [
-        ((), {ADD: 403, "list": 403, "rows": 403}),
-        (("view_message",), {ADD: 403, "list": 200, "rows": 403}),
-        (("add_message",), {ADD: 200, "list": 403, "rows": 403}),
-        (("view_inboxmessage", "add_inboxmessage", "change_message", "delete_message"), {ADD: 403, "rows": 200}),
-    ],
-    ids=str,
-)
-def test_each_page_needs_its_permission(
-    brigade: Organization, ben: User, permissions: tuple[str, ...], statuses: dict[str, int]
-) -> None:
-    _user, client = staff(brigade, *permissions)
-    pages = {ADD: ADD, "list": url(Message, "changelist"), "rows": url(InboxMessage, "changelist")}
-    assert {page: client.get(pages[page]).status_code for page in statuses} == statuses
-    if statuses[ADD] == 403:
-        assert post(client, [group_of(ben)]).status_code == 403
-        assert not Message.objects.exists()
 
 
 def test_whoever_is_not_logged_in_as_staff_sends_nothing(client: Client, ben: User) -> None:

@@ -22,7 +22,8 @@ from inbox.models import InboxMessage, Message
 from inbox.sending import MessageOrder, announce_alarm, send, tell_of_alarm
 from organizations.models import Group, Organization, User
 from tests.factories import InboxMessageFactory, MessageFactory, OrganizationFactory, UserFactory, member
-from tests.inbox.test_admin import ADD, group_of, staff
+from tests.inbox.test_admin import ADD, group_of
+from tests.inbox.test_admin_whose import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -39,7 +40,7 @@ def two_staff(db: None) -> list[tuple[User, Group]]:
     """Two of the staff, of two organizations, each with the only group of theirs."""
     two = []
     for organization in OrganizationFactory.create_batch(2):
-        user, _client = staff(organization, "add_message")
+        user, _client = staff(organization)
         two.append((user, group_of(user)))
     return two
 

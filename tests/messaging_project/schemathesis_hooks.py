@@ -99,7 +99,12 @@ def with_possible_texts(message: dict[str, Any]) -> None:
 
 
 def with_possible_alarm(alarm: dict[str, Any]) -> None:
-    resources = alarm["alarmResources"]
+    if alarm.get("alarmTemplateID"):
+        # Anybody else's is refused as a field that is wrong.
+        alarm["alarmTemplateID"] = KNOWN["templates"][0]
+        alarm.setdefault("alarmResources", {"allUsers": True})
+    resources = alarm.setdefault("alarmResources", {})
+    alarm.setdefault("message", "Fire")
     for name in ("users", "units"):
         if resources.get(name):
             resources[name] = KNOWN[name]

@@ -135,7 +135,10 @@ def test_a_streamed_body_is_read(transactional_db: None, tmp_path: Path, chunks:
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "path",
-    ["/users?organization={0}", "/alarms?organization={0}&limit=1&offset=0", "/hooks?organization={0}"],
+    [
+        *("/users?organization={0}", "/alarms?organization={0}&limit=1&offset=0", "/hooks?organization={0}"),
+        "/alarmtemplates?organization={0}",
+    ],
 )
 def test_a_parameter_that_is_given_twice_is_refused_by_name(as_organization: AsOrganization, path: str) -> None:
     organization = factories.OrganizationFactory()

@@ -75,6 +75,7 @@ def test_closing_takes_the_whole_alarm_back(organization: Organization, boss: AP
         "/availability",
         "/device",
         "/hooks?organization={organization}",
+        "/alarmtemplates?organization={organization}",
         "/organization/{organization}/ways",
     ],
 )
@@ -90,7 +91,7 @@ def test_parameters_that_mean_nothing_here_change_nothing(
 
 @pytest.mark.parametrize("number", ["{}", "0{}", "000000{}"])
 def test_numbers_in_queries_are_taken_as_they_come(organization: Organization, boss: APIClient, number: str) -> None:
-    for path in ("/users", "/units", "/alarms", "/hooks"):
+    for path in ("/users", "/units", "/alarms", "/alarmtemplates", "/hooks"):
         answer = boss.get(f"/api/v1{path}?organization={number.format(organization.pk)}&limit=&offset=")
         assert answer.status_code == 200, answer.json()
     answer = boss.get(f"/api/v1/msg/list?before={number.format(7)}&limit={number.format(7)}&unread=")

@@ -92,6 +92,7 @@ def test_removing_answers_with_and_without_a_slash(world: World) -> None:
         ("/organization/ORG/timeout", "PATCH DELETE"),
         ("/alarm", "GET PUT PATCH DELETE"),
         ("/alarm/ALARM", "POST PUT DELETE"),
+        ("/alarmtemplates", "POST PUT PATCH DELETE"),
         ("/messagestatus/ALARM", "POST PUT PATCH DELETE"),
         ("/messaging/feedback", "GET PUT PATCH DELETE"),
         ("/user", "TRACE LINK"),

@@ -153,3 +153,15 @@ def test_recipients_of_others_are_as_if_they_were_not_there(brigade: Organizatio
         assert refused(answer, 400, str(other))
         answers.add(answer.content.replace(str(other).encode(), b"..."))
     assert len(answers) == 1
+
+
+@pytest.mark.parametrize("operation", ["POST alarm", "POST alarm/preview"])
+def test_templates_of_others_are_as_if_they_were_not_there(brigade: Organization, operation: str) -> None:
+    factories.AlarmTemplateFactory(pk=10**14)
+    answers = set()
+    for other in (10**14, 10**14 + 1):
+        body = {"organizationID": ORGANIZATION, "alarmTemplateID": other}
+        answer = ask(operation, of_organization(brigade), body=json.dumps(body).encode())
+        assert refused(answer, 400, str(other))
+        answers.add(answer.content.replace(str(other).encode(), b"..."))
+    assert len(answers) == 1

@@ -70,6 +70,7 @@ BODIES = [
         for request in (RAISE, PREVIEW)
         for name, status, fields in (
             ("organizationID", 404, {"organizationID": "HERE", "alarmResources": {"allUsers": True}}),
+            ("alarmTemplateID", 400, {"alarmTemplateID": "HERE", "alarmResources": {"allUsers": True}}),
             ("alarmResources.users", 400, {"alarmResources": {"allUsers": True, "users": ["MEMBER", "HERE"]}}),
             ("alarmResources.units", 400, {"alarmResources": {"allUsers": True, "units": ["UNIT", "HERE"]}}),
         )
@@ -111,7 +112,10 @@ QUERIES = [
     Place("GET /escalation/MEMBER?organization_id=HERE", "organization_id", 404),
     Place("GET /messagestatus/NOTICE?organization_id=HERE&user_id=BOSS", "organization_id", 404),
     Place("GET /messagestatus/NOTICE?organization_id=ORG&user_id=HERE", "user_id", 404),
-    *(Place(f"GET /{path}?organization=HERE", "organization", 404) for path in ("users", "units", "alarms", "hooks")),
+    *(
+        Place(f"GET /{path}?organization=HERE", "organization", 404)
+        for path in ("users", "units", "alarms", "alarmtemplates", "hooks")
+    ),
     Place("GET /device?user_id=HERE&organization_id=ORG", "user_id", 404),
     Place("GET /device?user_id=MEMBER&organization_id=HERE", "organization_id", 404),
     # A bound, which nothing needs to have.
@@ -215,6 +219,8 @@ OPTIONAL = [
     Place(SET, "organizationID", 403, ENTRIES | {"organizationID": "HERE", "userID": "MEMBER"}),
     Place(SET, "userID", 200, ENTRIES | {"organizationID": "ORG", "userID": "HERE"}),
     Place(SET_ALL, "userID", 200, ENTRIES | {"organizationID": "ORG", "userID": "HERE"}),
+    Place(PREVIEW, "alarmTemplateID", 200, ALARM | {"alarmTemplateID": "HERE", "alarmResources": {"allUsers": True}}),
+    Place(PREVIEW, "alarmTemplateID", 400, ALARM | {"alarmTemplateID": "HERE"}),
     Place(FEEDBACK, "organizationID", 200, {"alarmID": "NOTICE", "organizationID": "HERE", "userID": "BOSS"}),
     Place(FEEDBACK, "alarmID", 200, {"alarmID": "HERE", "organizationID": "ORG", "userID": "BOSS"}),
     Place(FEEDBACK, "alarmID", 400, {"alarmID": "HERE", "organizationID": 0, "userID": "BOSS"}),

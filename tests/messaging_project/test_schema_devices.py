@@ -1,4 +1,4 @@
-"""The OpenAPI document of devices, availability, ways, hooks, and of what gateways and Twilio say."""
+"""The OpenAPI document of devices, availability, ways, hooks, templates, and of what gateways and Twilio say."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ OPERATIONS: dict[str, tuple[str, str, str, str]] = {
     "ChangeHook": ("PATCH /hooks/{hookID}", "200", JSON, JSON),
     "RemoveHook": ("DELETE /hooks/{hookID}", "204", "", ""),
     "TestHook": ("POST /hooks/{hookID}/test", "202", JSON, ""),
+    "ListAlarmTemplates": ("GET /alarmtemplates", "200", JSON, ""),
     "GiveReceipt": ("POST /messagestatus/receipt", "200", JSON, JSON),
     "AnswerBySms": ("POST /inbound/sms", "200", JSON, JSON),
     "TwilioSms": ("POST /inbound/twilio/sms", "200", XML, FORM),
@@ -57,8 +58,9 @@ REQUESTS: dict[str, tuple[str, str]] = {
     "TwilioStatus": ("AccountSid MessageStatus CallStatus", ""),
     "CloseAlarm": ("allClear", ""),
     "RaiseAlarm": (
-        "organizationID message alarmResources eventName startTime scheduledEndTime repeat repeatAfter",
-        "organizationID message alarmResources",
+        "organizationID message alarmResources alarmTemplateID eventName startTime scheduledEndTime repeat repeatAfter",
+        # The others unless there is a template, which says so in words.
+        "organizationID",
     ),
 }
 # What is answered, always with every field.
@@ -79,6 +81,7 @@ ANSWERS: dict[str, str] = {
     "TestHook": "eventID",
     "GiveReceipt": "success",
     "AnswerBySms": "reply",
+    "ListAlarmTemplates": "id organizationID name message eventName alarmResources",
     "PreviewAlarm": "recipients devices unreachable unavailable",
 }
 

@@ -60,6 +60,7 @@ COMES, STAYS = answer("MEMBER", True, alarmID="ALARM"), answer("MEMBER", False, 
 SET, SET_ALL = "POST /escalation", "POST /escalation/organization"
 RAISE, PREVIEW, FEEDBACK = "POST /alarm", "POST /alarm/preview", "POST /messaging/feedback"
 STATUS = "GET /messagestatus/ALARM?organization_id=ORG&user_id=MEMBER"
+TEMPLATES = "/alarmtemplates?organization=ORG"
 TIMEOUT, CLOSE = "/organization/ORG/timeout", "PATCH /alarm/ALARM"
 SMS = ("sms", 60)
 
@@ -110,6 +111,18 @@ TABLE = [
     row("not after the start: 400", "boss", RAISE, 400, "scheduledEnd", alarm(scheduledEndTime="2001-01-01T00:00:00Z")),
     row("answer the first alarm, 200", "token", RAISE, 200, '"closed":false', alarm(), alarm()),
     row("the same key with another body: 409", "token", RAISE, 409, "Idempotency-Key", alarm(), alarm(message="Flood")),
+    row("of a template", "token", RAISE, 201, "Flood: come", {"organizationID": "ORG", "alarmTemplateID": "TEMPLATE"}),
+    row(
+        "not of others",
+        "elsewhere",
+        RAISE,
+        400,
+        "TEMPLATE",
+        alarm(organizationID="ELSEWHERE", alarmTemplateID="TEMPLATE"),
+    ),
+    row("GET /alarmtemplates?organization=", "boss", f"GET {TEMPLATES}", 200, '"name":"Flood"'),
+    row("admin or API token", "mate", f"GET {TEMPLATES}", 403, "admin"),
+    row("not of others", "elsewhere", f"GET {TEMPLATES}", 404, "organization"),
     row("until then message status is 404", "boss", STATUS.replace("ALARM", "LATER"), 404, "user_id"),
     row("until then feedback 409", "member", FEEDBACK, 409, "not started", answer("MEMBER", alarmID="LATER")),
     row("and PATCH cancels it", "boss", "PATCH /alarm/LATER", 200, "success", {}),
@@ -187,6 +200,7 @@ class World:
             "ELSEWHERE": elsewhere.pk,
             "EMPTY": factories.GroupFactory(organization=organization).pk,
             "NOTHING": 10**15,
+            "TEMPLATE": factories.AlarmTemplateFactory(organization=organization, name="Flood", all_users=True).pk,
             **{name.upper(): user.pk for name, user in people.items()},
             **{name: alarm.pk for name, alarm in alarms.items()},
         }

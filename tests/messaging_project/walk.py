@@ -76,6 +76,11 @@ WALK: dict[str, tuple[str, Any, tuple[int, ...]]] = {
         (404, 404, 404, 403, 200, 200, 200),
     ),
     "GET alarms": ("/alarms?organization={organization}", None, (404, 404, 404, 200, 200, 200, 200)),
+    "GET alarmtemplates": (
+        "/alarmtemplates?organization={organization}",
+        None,
+        (404, 404, 404, 403, 200, 200, 200),
+    ),
     # The member who asks was not notified of it.
     "GET alarm/<pk>": ("/alarm/{alarm}", None, (404, 404, 404, 404, 200, 200, 200)),
     "PATCH alarm/<pk>": ("/alarm/{alarm}", None, (404, 404, 404, 404, 200, 200, 200)),

@@ -63,6 +63,7 @@ READS = [
     "/escalation/USER?organization_id=ORG",
     "/escalation/organization/ORG",
     "/organization/ORG/timeout",
+    "/alarmtemplates?organization=ORG",
     "/alarm/ALARM",
     "/messagestatus/ALARM?organization_id=ORG&user_id=USER",
     "/msg/list?unread=true",

@@ -7,16 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
-from rest_framework.test import APIClient
 
-from organizations import tokens
 from organizations.models import ApiToken, Device, Group, Membership, Organization, PersonalAccessToken, User
-from tests.factories import DeviceFactory, GroupFactory, MembershipFactory, OrganizationFactory, UserFactory, member
+from tests.factories import DeviceFactory, GroupFactory, MembershipFactory, OrganizationFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -176,7 +173,8 @@ def test_disabled_ways_are_checkboxes(admin_client: Client) -> None:
     organization = OrganizationFactory(disabled_ways=["call"])
     page = url(Organization, "change", organization.pk)
     boxes = re.findall(r'<input type="checkbox" name="disabled_ways"[^>]*>', admin_client.get(page).content.decode())
-    assert [("call" in box, "checked" in box) for box in boxes if "call" in box or "checked" in box] == [(True, True)]
+    checked = [re.findall(r'value="(\w+)"', box) for box in boxes if re.search(r"\schecked\b(?!:)", box)]
+    assert checked == [["call"]]
     assert len(boxes) == 5
     data = {
         "name": "Brigade North",
@@ -202,20 +200,18 @@ def test_the_members_of_a_group_are_chosen_among_those_of_its_organization(admin
     group = Group.objects.get()
     page = url(Group, "change", group.pk)
     assert answer.headers["Location"] == page
-    shown = admin_client.get(page).content.decode()
-    assert str(own.user) in shown
-    assert str(foreign.user) not in shown
-    answer = admin_client.post(page, {"name": "Divers", "memberships": [own.pk, foreign.pk]})
+    answer = admin_client.post(page, {"name": "Divers", "new_members": [own.pk, foreign.pk]})
     assert "not one of the available choices" in answer.content.decode()
-    assert admin_client.post(page, {"name": "Divers", "memberships": [own.pk]}).status_code == 302
+    assert admin_client.post(page, {"name": "Divers", "new_members": [own.pk]}).status_code == 302
     assert list(group.memberships.all()) == [own]
 
 
-@pytest.mark.parametrize("codename", ["change_group", "view_group"])
-def test_the_page_of_a_group_takes_no_query_a_member(admin_client: Client, admin_user: User, codename: str) -> None:
-    User.objects.update(is_superuser=False)
-    admin_user.user_permissions.add(Permission.objects.get(codename=codename, content_type__app_label="organizations"))
+@pytest.mark.parametrize("role", ["superuser", "admin of the organization"])
+def test_the_page_of_a_group_takes_no_query_a_member(admin_client: Client, admin_user: User, role: str) -> None:
     group = GroupFactory()
+    if role != "superuser":
+        User.objects.update(is_superuser=False)
+        MembershipFactory(organization=group.organization, user=admin_user, role="admin")
     group.memberships.add(MembershipFactory(organization=group.organization))
     page = url(Group, "change", group.pk)
     queries(admin_client, page)
@@ -232,69 +228,3 @@ def test_the_list_of_groups_leads_to_the_members_of_each(admin_client: Client) -
     address = f"{url(Membership, 'changelist')}?groups__id__exact={group.pk}"
     assert f'href="{address}"' in admin_client.get(url(Group, "changelist")).content.decode()
     assert list(admin_client.get(address).context["cl"].result_list) == [membership]
-
-
-def test_a_personal_access_token_is_shown_once_and_works(
-    admin_client: Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    user = member(OrganizationFactory())
-    data = {"user": user.pk, "name": "phone", "expires_at_0": "", "expires_at_1": ""}
-    answer = admin_client.post(url(PersonalAccessToken, "add"), data, follow=True)
-    [text] = re.findall(r"ga_pat_[0-9a-f]{64}", answer.content.decode())
-    token = PersonalAccessToken.objects.get()
-    assert (token.user, token.name, token.prefix, token.digest) == (
-        user,
-        "phone",
-        tokens.prefix(text),
-        tokens.digest(text),
-    )
-    caller = APIClient(headers={"Personal-Access-Token": text}).get("/api/v1/user")
-    assert (caller.status_code, caller.json()["id"]) == (200, user.pk)
-    for page in (url(PersonalAccessToken, "changelist"), url(PersonalAccessToken, "change", token.pk)):
-        shown = admin_client.get(page).content.decode()
-        assert token.prefix in shown
-        assert text not in shown
-        assert token.digest not in shown
-    assert text not in caplog.text
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM django_admin_log l WHERE l::text LIKE %s", [f"%{text}%"])
-        assert cursor.fetchone() == (0,)
-
-
-def test_an_api_token_is_shown_once_and_works(admin_client: Client) -> None:
-    organization = OrganizationFactory()
-    data = {"organization": organization.pk, "name": "dispatch", "expires_at_0": "2999-01-01", "expires_at_1": "00:00"}
-    answer = admin_client.post(url(ApiToken, "add"), data, follow=True)
-    [text] = re.findall(r"ga_org_[0-9a-f]{64}", answer.content.decode())
-    token = ApiToken.objects.get()
-    assert (token.organization, token.digest) == (organization, tokens.digest(text))
-    assert token.expires_at is not None
-    answered = APIClient(headers={"API-TOKEN": text}).get("/api/v1/organizations")
-    assert [found["id"] for found in answered.json()] == [organization.pk]
-
-
-def test_of_a_token_only_name_and_expiry_can_be_edited(admin_client: Client) -> None:
-    token, text = PersonalAccessToken.issue(name="phone", user=member(OrganizationFactory()))
-    data = {"name": "tablet", "expires_at_0": "2999-01-01", "expires_at_1": "00:00"}
-    forged = {"user": UserFactory().pk, "prefix": "x", "digest": "x", "revoked_at_0": "2000-01-01"}
-    assert admin_client.post(url(PersonalAccessToken, "change", token.pk), data | forged).status_code == 302
-    edited = PersonalAccessToken.objects.get()
-    assert (edited.name, edited.expires_at is not None) == ("tablet", True)
-    assert (edited.user_id, edited.prefix, edited.digest) == (token.user_id, token.prefix, token.digest)
-    assert edited.revoked_at is None
-    assert APIClient(headers={"Personal-Access-Token": text}).get("/api/v1/user").status_code == 200
-
-
-def test_revoked_tokens_do_not_work_any_more(admin_client: Client) -> None:
-    user = member(OrganizationFactory())
-    rows, texts = zip(*(PersonalAccessToken.issue(name="phone", user=user) for _ in range(3)), strict=True)
-    data = {"action": "revoke", "_selected_action": [row.pk for row in rows[:2]]}
-    shown = admin_client.post(url(PersonalAccessToken, "changelist"), data, follow=True).content.decode()
-    assert "Revoked: 2." in shown
-    callers = [APIClient(headers={"Personal-Access-Token": text}).get("/api/v1/user").status_code for text in texts]
-    assert callers == [401, 401, 200]
-    rows[0].refresh_from_db()
-    revoked_at = rows[0].revoked_at
-    admin_client.post(url(PersonalAccessToken, "changelist"), data)
-    rows[0].refresh_from_db()
-    assert rows[0].revoked_at == revoked_at

@@ -7,7 +7,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from organizations import importing
-from organizations.importing import MembersInvalid, Problem, import_members
+from organizations.importing import MembersInvalid, import_members
+from organizations.members_csv import Problem
 from organizations.models import Device, Group, Membership, Organization, User
 from tests import factories
 
@@ -135,16 +136,17 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(organization: Organiz
 
     few, many = brigade(10), brigade(300, start=1000)
     large: Organization = factories.OrganizationFactory()
-    # New rows: a savepoint and its release, the lock; users, memberships, groups and memberships of groups are read,
-    # made and read again; devices are read and made.
-    assert queries(few, organization) == queries(many, large) == 17
-    # The same rows: the same without what is made.
+    # New rows: a savepoint and its release, the lock; users and groups are read; users, memberships and groups are made
+    # and read again; memberships of groups and devices are made.
+    assert queries(few, organization) == queries(many, large) == 13
+    # The same rows: a savepoint and its release, the lock; users, memberships, memberships of groups, devices and
+    # groups are read.
     assert queries(few, organization) == queries(many, large) == 8
-    # Changed rows: users are updated, memberships to either role; groups and memberships of groups are made, others
-    # left; devices are made, others deactivated.
-    assert queries(changed(few), organization) == queries(changed(many), large) == 18
+    # Changed rows: users are updated, memberships to either role; groups are made and read, memberships of groups made,
+    # others left; devices are made, others deactivated.
+    assert queries(changed(few), organization) == queries(changed(many), large) == 17
     # Back again: nothing is made but memberships of groups; devices are activated, others deactivated.
-    assert queries(few, organization) == queries(many, large) == 16
+    assert queries(few, organization) == queries(many, large) == 15
 
 
 def test_what_the_file_says_replaces_what_was_there(organization: Organization) -> None:
@@ -169,6 +171,28 @@ def test_what_the_file_says_replaces_what_was_there(organization: Organization) 
         ("call", "+493011", False),
     }
     assert {address: pk for address, pk in Device.objects.values_list("address", "pk") if address in before} == before
+
+
+def test_an_address_in_angle_brackets_is_no_device(organization: Organization) -> None:
+    import_members(organization=organization, data=csv("anna,,,<anna@example.org>,,,,,,,"))
+    assert User.objects.get().email == "anna@example.org"
+    assert devices("anna") == set()
+    import_members(organization=organization, data=csv("anna,,,anna@example.org,,,,,,,"))
+    assert devices("anna") == {("email", "anna@example.org", True)}
+    import_members(organization=organization, data=csv("anna,,,<anna@example.org>,,,,,,,"))
+    assert devices("anna") == {("email", "anna@example.org", False)}
+
+
+def test_a_further_e_mail_device_which_has_no_column_is_left_alone(organization: Organization) -> None:
+    user = factories.member(organization, login="anna", email="anna@example.org")
+    for address in ("anna@example.org", "second@example.org"):
+        factories.DeviceFactory(user=user, way="email", address=address)
+    import_members(organization=organization, data=csv("anna,,,new@example.org,,,,,,,"))
+    assert devices("anna") == {
+        ("email", "anna@example.org", False),
+        ("email", "second@example.org", True),
+        ("email", "new@example.org", True),
+    }
 
 
 def test_a_device_that_returns_is_activated_again_and_keeps_its_name(organization: Organization) -> None:

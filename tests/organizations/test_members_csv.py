@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from organizations import importing
-from organizations.importing import Row, parse
+from organizations import members_csv
+from organizations.members_csv import Row, parse
 
 HEADER = "login,first_name,last_name,email,language,role,groups,app,pager,sms,call"
 
@@ -145,6 +145,28 @@ def test_white_space_and_repeated_or_empty_values_do_not_count() -> None:
     assert row.devices == (("sms", "+491511"), ("sms", "+491512"))
 
 
+@pytest.mark.parametrize(
+    ("cell", "groups"),
+    [
+        ('"""Night; late"";Day"', ("Night; late", "Day")),
+        ('"Day;""Night """"late"""""""', ("Day", 'Night "late"')),
+        ('"""Night"', ('"Night',)),
+        ('Night "late"', ('Night "late"',)),
+        ("'=Night;'-Day", ("=Night", "-Day")),
+        ("'Night;O'Neill", ("'Night", "O'Neill")),
+    ],
+)
+def test_a_value_in_a_cell_may_have_a_semicolon_or_begin_like_a_formula(cell: str, groups: tuple[str, ...]) -> None:
+    (row,) = good(csv(f"anna,,,,,,{cell},,,,"))
+    assert row.groups == groups
+
+
+def test_the_apostrophe_that_keeps_a_cell_from_being_a_formula_is_none_of_its_text() -> None:
+    (row,) = good(csv("'-anna,'=Anna,''=Arndt,<a@example.org>,,,,'@push,,'+491511;+491512,"))
+    assert (row.login, row.first_name, row.last_name, row.email) == ("-anna", "=Anna", "'=Arndt", "a@example.org")
+    assert row.devices == (("app", "@push"), ("sms", "+491511"), ("sms", "+491512"))
+
+
 def test_the_columns_may_stand_in_any_order() -> None:
     usual = "anna,Anna,Arndt,anna@example.org,de,admin,Süd,a1,p1,+491511,+493011"
     backwards = csv(",".join(reversed(usual.split(","))), header=",".join(reversed(HEADER.split(","))))
@@ -204,8 +226,8 @@ def test_a_cell_that_never_ends_is_refused_without_an_exception() -> None:
 
 
 def test_a_file_of_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert importing.MAX_ROWS == 100_000
-    monkeypatch.setattr(importing, "MAX_ROWS", 3)
+    assert members_csv.MAX_ROWS == 100_000
+    monkeypatch.setattr(members_csv, "MAX_ROWS", 3)
     rows = [f"anna{number},,,,,,,,,," for number in range(4)]
     assert len(parse(csv(*rows[:3]))[0]) == 3
     assert complaints(csv(*rows)) == ["line 5: more than 3 rows"]

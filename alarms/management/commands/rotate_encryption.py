@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, no_translations
 from django.db import models, transaction
 
 from alarms.models import Hook, OrganizationGateway
@@ -15,6 +15,7 @@ KEPT: tuple[tuple[type[models.Model], str], ...] = ((OrganizationGateway, "urls"
 class Command(BaseCommand):
     help = "Encrypt anew, with the first of ENCRYPTION_KEYS, what any of them reads. The others can go then."
 
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         database.wait(seconds=10, migrated=True)
         try:

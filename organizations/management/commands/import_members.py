@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, no_translations
 from django.db import transaction
 
+from organizations.authors import by_command
 from organizations.importing import COLUMNS, MAX_BYTES, MembersInvalid, import_members
 from organizations.models import Organization
 
@@ -19,6 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path, help=f"UTF-8, with the columns {','.join(COLUMNS)}")
         parser.add_argument("--create", action="store_true", help="make the organization if there is none of that name")
 
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         path: Path = options["file"]
         try:
@@ -27,7 +29,7 @@ class Command(BaseCommand):
         except OSError as error:
             raise CommandError(f"{path}: {error.strerror}") from error
         try:
-            with transaction.atomic():
+            with by_command(self), transaction.atomic():
                 organization = self.organization(options["organization"], create=options["create"])
                 users = import_members(organization=organization, data=data)
         except MembersInvalid as error:

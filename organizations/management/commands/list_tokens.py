@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, no_translations
 
 from organizations.management.token_commands import AnyToken
 from organizations.models import ApiToken, PersonalAccessToken
@@ -14,6 +14,7 @@ HEADER = ("PREFIX", "KIND", "OWNER", "NAME", "CREATED", "EXPIRES", "REVOKED", "L
 class Command(BaseCommand):
     help = "List the tokens, newest first, without what is secret about them. Times are UTC."
 
+    @no_translations
     def handle(self, *args: Any, **options: Any) -> None:
         tokens: list[AnyToken] = [
             *ApiToken.objects.select_related("organization"),
