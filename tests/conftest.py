@@ -40,6 +40,12 @@ def gateways(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Passwords of tests are no secrets: half a second for each person who has one is what a real hash takes."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
 def empty_queue(request: pytest.FixtureRequest) -> Iterator[None]:
     """Nobody finds the jobs of a test before: what is committed is flushed, but not the tables of the queue."""
     marker = request.node.get_closest_marker("django_db")

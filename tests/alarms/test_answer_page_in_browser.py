@@ -72,6 +72,12 @@ def says(phone: Phone, language: str, value: str) -> None:
     phone.do(lambda page: expect(page.locator("#answer strong")).to_have_text(TEXTS[language][value]))
 
 
+def leaves_no_trace(phone: Phone, web: Processes, *codes: str) -> None:
+    assert phone.do(lambda page: page.context.cookies()) == []
+    for code in codes:
+        assert code not in web.log("web")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("language", TEXTS)
 def test_answering_changing_the_answer_too_late_over_and_unknown(
@@ -111,9 +117,7 @@ def test_answering_changing_the_answer_too_late_over_and_unknown(
     assert phone.open(f"{web.url}/a/0123456789ab") == 404
     shows(phone, TEXTS["de"]["unknown"])
     look(phone, web, buttons=False)
-    assert phone.do(lambda page: page.context.cookies()) == []
-    for code in (whose.code, "0123456789ab"):
-        assert code not in web.log("web")
+    leaves_no_trace(phone, web, whose.code, "0123456789ab")
     phone.close()
 
 

@@ -55,10 +55,9 @@ def message(brigade: Organization) -> DeviceMessage:
 # Postmark, https://postmarkapp.com/developer/webhooks/webhooks-overview
 
 
-def postmark(record: str, key: str, at: datetime | None = None, **more: object) -> dict[str, object]:
-    """Return what Postmark posts of a mail that it has taken with our metadata."""
-    moment = (at or database.now()).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-    of_its_own: dict[str, dict[str, object]] = {
+def of_its_own(moment: str) -> dict[str, dict[str, object]]:
+    """Return what Postmark posts beside what all its records have, by what happened at that moment."""
+    return {
         "Delivery": {"DeliveredAt": moment, "Details": "Test delivery webhook details", "Recipient": "a@example.org"},
         "Bounce": {
             "ID": 4323372036854775807,
@@ -93,6 +92,11 @@ def postmark(record: str, key: str, at: datetime | None = None, **more: object) 
         },
         "SpamComplaint": {"ID": 42, "Type": "SpamComplaint", "Email": "a@example.org", "BouncedAt": moment},
     }
+
+
+def postmark(record: str, key: str, at: datetime | None = None, **more: object) -> dict[str, object]:
+    """Return what Postmark posts of a mail that it has taken with our metadata."""
+    moment = (at or database.now()).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
     common = {
         "RecordType": record,
         "MessageStream": "outbound",
@@ -101,7 +105,7 @@ def postmark(record: str, key: str, at: datetime | None = None, **more: object) 
         "Tag": "",
         "Metadata": {"idempotencyKey": key},
     }
-    return common | of_its_own[record] | more
+    return common | of_its_own(moment)[record] | more
 
 
 @pytest.fixture

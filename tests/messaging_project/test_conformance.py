@@ -20,7 +20,7 @@ from tests.messaging_project.things import URL, absence_of, hook_of, key_of, sen
 from tests.processes import ROOT, service, until
 
 # So many cases an operation and phase; more in a longer run by hand.
-SHORT = "10"
+SHORT = "8"
 EXAMPLES = os.environ.get("CONFORMANCE_EXAMPLES", SHORT)
 SECRET = "of-the-other-brigade"
 # With which gateways and Twilio sign.
@@ -104,6 +104,7 @@ def world(transactional_db: None) -> World:
     group.memberships.set(organization.memberships.all())
     foreigner = factories.member(elsewhere, ways=("app", "sms"), first_name=SECRET)
     factories.GroupFactory(organization=elsewhere, name=SECRET)
+    factories.AlarmTemplateFactory(organization=elsewhere, name=SECRET)
     alarms = []
     for owner, recipients in ((organization, (member, admin)), (elsewhere, (foreigner,))):
         alarm = factories.AlarmFactory(organization=owner, message=SECRET if owner == elsewhere else "Fire")
@@ -118,6 +119,7 @@ def world(transactional_db: None) -> World:
         # What is another organization's is asked for too: it must not be told apart from what is not there.
         "organizations": [organization.pk] * 4 + [elsewhere.pk],
         "units": [group.pk],
+        "templates": [factories.AlarmTemplateFactory(organization=organization).pk],
         "alarms": [alarms[0]] * 4 + [alarms[1]],
     }
     return World(organization, elsewhere, member, admin, foreigner, known)
