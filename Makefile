@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPECTACULAR := $(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json
 
-.PHONY: install install-dev run schema test check
+.PHONY: install install-dev run schema pictures test check
 
 install: .venv/installed
 
@@ -27,6 +27,10 @@ run: install
 
 schema: install
 	$(SPECTACULAR) --file docs/openapi.json
+
+# Those of docs/admin.md. Needs Chromium.
+pictures: install-dev
+	$(BIN)/python docs/screenshots.py
 
 check: install-dev
 	$(BIN)/ruff check .
