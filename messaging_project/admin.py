@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django import forms
+from django.contrib.admin.widgets import AutocompleteMixin, AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import ValidationError
 from django.db.models import Model
 from django.http import HttpRequest
@@ -51,6 +53,22 @@ class ReadOnly(Unchangeable):
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+
+class Search(AutocompleteMixin):
+    """Looks up what is chosen by ids alone: an address or a form may have anything in their place."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        ids = [chosen for chosen in value if str(chosen).isdecimal() and len(str(chosen)) < 19]
+        return super().optgroups(name, ids, attr)
+
+
+class SearchOne(Search, AutocompleteSelect):
+    pass
+
+
+class SearchSome(Search, AutocompleteSelectMultiple):
+    pass
 
 
 class WholeForm(FormBase):

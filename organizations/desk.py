@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django import forms
-from django.contrib.admin import ShowFacets, SimpleListFilter
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import NestedObjects, unquote
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.db.models import ForeignKey, Model, Q, QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import ngettext
 
-from messaging_project.admin import ModelAdmin, TabularInline, WholeForm
+from messaging_project.admin import ModelAdmin, SearchOne, SearchSome, TabularInline, WholeForm
 from organizations.desk_filter import of_organization as of_organization
+from organizations.desk_lookups import is_offered
 from organizations.whose import account_of as account_of
 from organizations.whose import administered as administered
 from organizations.whose import administered_organizations as administered_organizations
@@ -30,10 +32,6 @@ from organizations.whose import people_of as people_of
 Row = TypeVar("Row", bound=Model)
 Parent = TypeVar("Parent", bound=Model)
 
-# What may stand behind the field of a filter or a link in the address of a list.
-SUFFIXES = frozenset({"", "exact", "in", "isnull", "isempty", "gte", "gt", "lte", "lt", "year", "month", "day"})
-# Of which every time zone makes a time.
-YEARS = range(1970, 3000)
 # How many of what is to be deleted are named.
 NAMED = 50
 
@@ -56,9 +54,13 @@ class OwnChoices(AdminBase):
     """The relations for which it must be something of that kind, such as whose account the caller may set."""
 
     def formfield_for_foreignkey(self, db_field: ForeignKey[Any, Any], request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", SearchOne(db_field, self.admin_site))
         return super().formfield_for_foreignkey(db_field, request, **(self._offered(db_field, request) | kwargs))
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs.setdefault("widget", SearchSome(db_field, self.admin_site))
         return super().formfield_for_manytomany(db_field, request, **(self._offered(db_field, request) | kwargs))
 
     def _offered(self, db_field: Any, request: HttpRequest) -> dict[str, Any]:
@@ -163,6 +165,19 @@ class Desk(OwnChoices, ModelAdmin[Row]):
 
     # Changes
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except IntegrityError:
+            # Somebody was quicker, or the button was pressed twice: now the form sees what is there.
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         super().save_related(request, form, formsets, change)
         # Whatever a form lets through, nothing of others' comes of it: it is all undone.
@@ -204,11 +219,7 @@ class Desk(OwnChoices, ModelAdmin[Row]):
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what the list offers: by another lookup one could guess at what one may not see."""
-        offered = [each[0] if isinstance(each, tuple) else each for each in self.get_list_filter(request)]
-        if lookup in [each.parameter_name for each in offered if _is_simple(each)]:
-            return True
-        fields = [*self.links, *(each for each in offered if isinstance(each, str)), self.date_hierarchy or ""]
-        return _is_sound(lookup, value) and any(_is_of(lookup, field) for field in fields if field)
+        return is_offered(lookup, value, [*self.get_list_filter(request), *self.links, self.date_hierarchy])
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
@@ -228,25 +239,6 @@ def _named(rows: Collection[Model]) -> list[str]:
 def _counted(rows: Iterable[Model]) -> dict[str, int]:
     # Not the rows between two others, which nobody sees as things of their own.
     return Counter(str(capfirst(row._meta.verbose_name_plural)) for row in rows if not row._meta.auto_created)
-
-
-def _is_simple(each: object) -> TypeGuard[type[SimpleListFilter]]:
-    return isinstance(each, type) and issubclass(each, SimpleListFilter)
-
-
-def _is_sound(lookup: str, value: str) -> bool:
-    """Whether the database and Python's calendar know such a value."""
-    if lookup.endswith(f"{LOOKUP_SEP}year"):
-        return value.isdecimal() and len(value) == 4 and int(value) in YEARS
-    return "\x00" not in value and len(value) < 1000
-
-
-def _is_of(lookup: str, field: str) -> bool:
-    name, _colon, rest = lookup.partition(field)
-    if name:
-        return False
-    parts = [part for part in rest.split(LOOKUP_SEP) if part not in {"id", "pk"}]
-    return (not rest or rest.startswith(LOOKUP_SEP)) and set(parts) <= SUFFIXES
 
 
 class OfSuperusers(Desk[Row]):

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib.admin import SimpleListFilter, site
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.forms import AutocompleteDropdownForm
 
+from messaging_project.admin import SearchOne
 from organizations.models import Membership, Organization
 from organizations.whose import administered_organizations
 
@@ -33,7 +33,7 @@ class OrganizationForm(forms.Form):
     def __init__(self, name: str, organizations: QuerySet[Organization], *, data: dict[str, Any]) -> None:
         super().__init__(data)
         field = Membership._meta.get_field("organization")
-        widget = AutocompleteSelect(field, site, attrs={"class": "unfold-filter-autocomplete"})
+        widget = SearchOne(field, site, attrs={"class": "unfold-filter-autocomplete"})
         self.fields[name] = OrganizationField(organizations, label=_("Organization"), required=False, widget=widget)
 
 

@@ -13,6 +13,9 @@ from organizations.models import Token
 AnyToken = TypeVar("AnyToken", bound=Token)
 
 
+LONGEST = timedelta(days=36_500)
+
+
 class CannotRotate(Exception):
     """The token is expired, revoked or has been replaced already."""
 
@@ -28,7 +31,7 @@ def can_rotate(token: Token, now: datetime) -> bool:
 
 def same_lifetime(token: Token, now: datetime) -> datetime | None:
     """Return when a token issued `now` ends that lives as long as `token` was issued for."""
-    return None if token.expires_at is None else now + (token.expires_at - token.created_at)
+    return None if token.expires_at is None else now + min(token.expires_at - token.created_at, LONGEST)
 
 
 def rotate(

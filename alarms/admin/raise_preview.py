@@ -55,7 +55,7 @@ def shown(order: AlarmOrder, found: Preview, *, now: datetime) -> dict[str, Any]
         "unavailable": some(found.unavailable),
         "reached": found.recipients - len(found.unreachable),
         "warnings": warnings(order.organization),
-        "lines": lines(order, start=start, now=now),
+        "lines": lines(order, start=start),
     }
 
 
@@ -64,7 +64,7 @@ def some(ids: Sequence[int]) -> Some:
     return Some([str(user) for user in users] if ids else [], len(ids))
 
 
-def lines(order: AlarmOrder, *, start: datetime, now: datetime) -> tuple[str, ...]:
+def lines(order: AlarmOrder, *, start: datetime) -> tuple[str, ...]:
     """Return what a recipient reads who speaks the language in force and is reached at once."""
     zone = zoneinfo.ZoneInfo(order.organization.time_zone)
     until = start + timedelta(seconds=ResponseTimeout.in_force(order.organization))
@@ -77,7 +77,7 @@ def lines(order: AlarmOrder, *, start: datetime, now: datetime) -> tuple[str, ..
             message=order.message,
             language=get_language() or "en",
             until=until,
-            today=until.date() == now.astimezone(zone).date(),
+            today=until.date() == start.astimezone(zone).date(),
             kind=DeviceMessage.Kind.ALARM,
             answerable=True,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from typing import Any
 
@@ -97,6 +99,7 @@ def form_page(model_admin: ModelAdmin[Alarm], request: HttpRequest, form: RaiseF
         "members": members_of(form.chosen).filter(is_active=True).count(),
         "clock": moment(now, form.zone),
         "zone": form.zone.key if form.chosen else "",
+        "key": request.POST.get("key") or uuid.uuid4(),
         # Only what is not as usual is open.
         "special": any(form[name].value() or form[name].errors for name in ("start", "end", "repeat", "repeat_after")),
     }
@@ -114,8 +117,7 @@ def preview_page(
     found = preview(order=order, now=now)
     context = shown(order, found, now=now) | {
         "entered": [(name, value) for name, values in data.lists() if name not in BESIDE for value in values],
-        # The same one however often the button is pressed, so that there is one alarm.
-        "key": uuid.uuid4(),
+        "key": data.get("key") or uuid.uuid4(),
     }
     return page(model_admin, request, "raise_preview.html", _("Check the alarm"), context)
 
@@ -134,7 +136,9 @@ def raised(request: HttpRequest, order: AlarmOrder, body: dict[str, Any]) -> Htt
     """
     asking: Principal | Any = request.user
     assert isinstance(asking, User)
-    key = f"admin {request.POST.get('key') or uuid.uuid4()}"
+    # One alarm however often the button is pressed, and after going back too, unless something was changed there.
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    key = f"admin {request.POST.get('key') or uuid.uuid4()} {digest}"
     alarm, is_new = raise_alarm(
         order=order,
         raised_by=str(asking),

@@ -148,14 +148,15 @@ class AlarmMessageAdmin(ReadOnly, Desk[AlarmMessage]):
         if recipient.response is not None:
             return str(ANSWERS[recipient.state])
         closed_at, now = recipient.alarm.closed_at, timezone.now()
-        if recipient.deadline <= (closed_at or now):
+        if recipient.planned_at is not None and recipient.deadline <= (closed_at or now):
             return str(ANSWERS["timed_out"])
         return str(ANSWERS["unanswered" if closed_at else "unknown"])
 
 
 @admin.register(DeviceMessage)
 class DeviceMessageAdmin(MessageColumns, ReadOnly, Desk[DeviceMessage]):
-    belongs_to = "alarm__organization"
+    # The way along which there are indexes.
+    belongs_to = "alarm_message__alarm__organization"
     links = ("alarm",)
     list_display = (
         "alarm_message",
@@ -167,7 +168,7 @@ class DeviceMessageAdmin(MessageColumns, ReadOnly, Desk[DeviceMessage]):
         "why",
         "tried_gateways",
     )
-    list_filter = ("status", "kind", "receipt", "way", "due_at", of_organization("alarm__organization"))
+    list_filter = ("status", "kind", "receipt", "way", "due_at", of_organization("alarm_message__alarm__organization"))
     # Not the device: its row may be gone, and a join would hide the message then.
     list_select_related = ("alarm_message__user",)
     ordering = ("-alarm_message_id", "turn", "id")

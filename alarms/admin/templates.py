@@ -126,7 +126,7 @@ class AlarmTemplateAdmin(Desk[AlarmTemplate]):
         if template is not None:
             return template.organization
         given = request.POST.get("organization", request.GET.get("organization"))
-        return organization_of(request, given) or own_organization(request)
+        return organization_of(request, given) if given else own_organization(request)
 
     def changeform_view(
         self,

@@ -26,8 +26,8 @@ STATES = ("positive", "negative", "unknown", "timed_out")
 
 def still_waiting(closed_at: F | OuterRef) -> Q:
     """Return whose time is not over, or was not when their alarm was closed."""
-    # PostgreSQL's LEAST passes over NULL.
-    return Q(deadline__gt=Least(Now(), closed_at))
+    # Planning, however late, sets a deadline anew. PostgreSQL's LEAST passes over NULL.
+    return Q(planned_at=None) | Q(deadline__gt=Least(Now(), closed_at))
 
 
 # One pass over an alarm's recipients for all its numbers.
@@ -44,7 +44,7 @@ COUNTS = Subquery(
             timed_out=Count("pk", filter=Q(response=None) & ~WAITING),
             reached=Count("pk", filter=~Q(first_sent_at=None)),
             escalating=Count("pk", filter=Q(escalating=True)),
-            answerable=Count("pk", filter=Q(deadline__gt=Now())),
+            answerable=Count("pk", filter=Q(deadline__gt=Now()) | Q(planned_at=None)),
             until=Max("deadline", filter=Q(response=None) & WAITING),
         )
     )
@@ -111,7 +111,9 @@ class Standing:
     def is_settled(self) -> bool:
         """Whether nothing will change any more."""
         closed_at = self.alarm.closed_at
-        return closed_at is not None and (not self.was_raised or timezone.now() - closed_at > SETTLED_AFTER)
+        if closed_at is None or not self.was_raised:
+            return closed_at is not None
+        return timezone.now() - max(closed_at, self.alarm.all_clear_at or closed_at) > SETTLED_AFTER
 
     @property
     def may_close(self) -> bool:

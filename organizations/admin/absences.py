@@ -77,9 +77,9 @@ class AbsenceForm(AbsenceFormBase):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         user = cleaned.get("user") or (self.instance.user if self.instance.user_id else None)
-        organization = cleaned["organization"] if "organization" in self.fields else self.instance.organization
         if user is None or "organization" in self.errors:
             return cleaned
+        organization = cleaned["organization"] if "organization" in self.fields else self.instance.organization
         for name in ("starts_at", "ends_at"):
             if cleaned.get(name):
                 typed = timezone.make_naive(cleaned[name])

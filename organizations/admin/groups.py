@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Page, Paginator
+from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from messaging_project.admin import WholeForm, list_link
+from messaging_project.admin import SearchSome, WholeForm, list_link
 from organizations.desk import Desk, of_organization
 from organizations.models import Group, Membership
 
@@ -29,7 +29,7 @@ else:
 SHOWN = 50
 
 
-class SearchOfMembers(AutocompleteSelectMultiple):
+class SearchOfMembers(SearchSome):
     """Searches among the members of one organization."""
 
     within: int = 0
@@ -140,10 +140,12 @@ class GroupAdmin(Desk[Group]):
             if not self.has_change_permission(request, group):
                 raise PermissionDenied
             ids = [int(each) for each in request.POST.getlist("member") if each.isdecimal() and len(each) < 19]
-            taken = group.memberships.filter(pk__in=ids)
-            count = taken.count()
-            group.memberships.remove(*taken)
-            told = ngettext("One member was taken out.", "%(count)d members were taken out.", count) % {"count": count}
-            self.log_change(request, group, told)
+            with transaction.atomic():
+                taken = list(group.memberships.select_for_update(of=("self",), no_key=True).filter(pk__in=ids))
+                group.memberships.remove(*taken)
+                count = len(taken)
+                told = ngettext("One member was taken out.", "%(count)d members were taken out.", count)
+                told %= {"count": count}
+                self.log_change(request, group, told)
             self.message_user(request, told, messages.SUCCESS if count else messages.WARNING)
         return redirect("admin:organizations_group_change", group.pk)

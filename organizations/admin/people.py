@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import PermissionDenied
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -27,6 +28,7 @@ from organizations.admin.person_forms import (
     PersonForm,
     elsewhere,
 )
+from organizations.deactivating import LastSuperuser, keep_a_superuser
 from organizations.desk import (
     Desk,
     DeskInline,
@@ -184,10 +186,32 @@ class UserAdmin(PersonData, Desk[User], DjangoUserAdminOfUsers):
     # Pages
 
     def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
-        person = self.get_object(request, id)
-        if person is not None and not self.has_account_permission(request, person):
+        person = self.get_object(request, unquote(id))
+        if person is None or not self.has_account_permission(request, person):
             raise PermissionDenied
-        return super().user_change_password(request, id, form_url)
+        with transaction.atomic():
+            self._lock(person)
+            return super().user_change_password(request, id, form_url)
+
+    def save_model(self, request: HttpRequest, obj: User, form: forms.ModelForm[User], change: bool) -> None:
+        if not change:
+            super().save_model(request, obj, form, change)
+            return
+        self._lock(obj)
+        if not (obj.is_active and obj.is_superuser):
+            try:
+                keep_a_superuser(without=[obj.pk])
+            except LastSuperuser:
+                raise PermissionDenied from None
+        # Only what was edited: the rest may have been written meanwhile.
+        columns = {field.name for field in User._meta.concrete_fields}
+        obj.save(update_fields=[name for name in form.changed_data if name in columns])
+
+    @staticmethod
+    def _lock(person: User) -> None:
+        """Wait until nobody else writes this person, and change nobody who has been erased meanwhile."""
+        if User.objects.select_for_update(no_key=True).get(pk=person.pk).erased_at is not None:
+            raise PermissionDenied
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -10,7 +10,7 @@ from typing import IO, Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.db import OperationalError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
@@ -22,18 +22,12 @@ from messaging_project import database
 from organizations.admin.deactivating import LAST_SUPERUSER, Deactivating, action
 from organizations.deactivating import LastSuperuser
 from organizations.desk import account_of, administered, managed_by
-from organizations.models import Membership, User
+from organizations.models import User
 from organizations.person_data.erasing import erase_person
 from organizations.person_data.exporting import sections_of, write_person
 from organizations.person_data.parts import Scope
 
 BUSY = _("Somebody else is at work on what belongs to this person. Nothing was changed: try again in a moment.")
-
-
-def erasable_by(organizations: Collection[int]) -> Q:
-    """Return whom admins of these organizations may erase: those whose account is theirs, and who are nobody else's."""
-    elsewhere = Membership.objects.filter(user=OuterRef("pk")).exclude(organization__in=organizations)
-    return account_of(organizations) & ~Q(Exists(elsewhere))
 
 
 class PersonData(Deactivating):
@@ -51,7 +45,7 @@ class PersonData(Deactivating):
 
     def _may_erase(self, request: HttpRequest, person: User) -> bool:
         is_other = person.erased_at is None and person.pk != request.user.pk
-        return is_other and self._is(request, person, erasable_by)
+        return is_other and self._is(request, person, account_of)
 
     def _is(self, request: HttpRequest, person: User, which: Callable[[Collection[int]], Q]) -> bool:
         mine = administered(request)

@@ -12,8 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from unfold.widgets import INPUT_CLASSES, UnfoldAdminRadioSelectWidget
 
+from messaging_project.admin import WholeForm
 from organizations.models import Token
-from organizations.rotating import overlap
+from organizations.rotating import LONGEST, overlap
 
 if TYPE_CHECKING:
     FormBase = forms.ModelForm[Token]
@@ -21,7 +22,6 @@ else:
     FormBase = forms.ModelForm
 
 NEVER, ON_A_DAY, SAME = "never", "date", "same"
-MAX_DAYS = 36_500
 
 
 LIFETIMES: list[tuple[str, str | Promise]] = [
@@ -64,7 +64,7 @@ class Lifetime(forms.Form):
         today = timezone.localdate()
         if day is None:
             self.add_error("until", _("Choose the last day of the token."))
-        elif not today <= day <= today + timedelta(days=MAX_DAYS):
+        elif not today <= day <= today + LONGEST:
             self.add_error("until", _("Choose a day from today on, at most 100 years ahead."))
 
     def expires_at(self, now: datetime) -> datetime | None:
@@ -78,6 +78,15 @@ class Lifetime(forms.Form):
 
 class IssueForm(Lifetime, FormBase):
     """The owner and the name of a token, and when it ends."""
+
+
+class ChangeForm(WholeForm):
+    def clean_expires_at(self) -> datetime | None:
+        end: datetime | None = self.cleaned_data["expires_at"]
+        # A year that no clock knows is no time to compare with.
+        if end and end.year not in range(2000, 3000):
+            raise forms.ValidationError(_("Choose a time before the year 3000."))
+        return end
 
 
 class RotateForm(Lifetime):

@@ -26,9 +26,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from organizations.admin import once
 from organizations.admin.history import API_TOKENS, PERSONAL_ACCESS_TOKENS, WithHistory
-from organizations.admin.token_forms import SAME, IssueForm, RotateForm
+from organizations.admin.token_forms import SAME, ChangeForm, IssueForm, RotateForm
 from organizations.admin.token_marks import StateFilter, marks, moment
-from organizations.desk import Desk, account_of, administered, of_organization
+from organizations.desk import Desk, account_of, administered, is_superuser, of_organization
 from organizations.models import ApiToken, PersonalAccessToken, Token, User
 from organizations.rotating import CannotRotate, can_rotate, rotate, same_lifetime
 
@@ -108,8 +108,7 @@ class TokenAdmin(WithHistory, Desk[AnyToken]):
         return (self.owner, "beginning", "issued", "last_use", "revoked") if obj else ()
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if obj is None:
-            kwargs["form"] = IssueForm
+        kwargs["form"] = ChangeForm if obj else IssueForm
         return super().get_form(request, obj, change, **kwargs)
 
     def formfield_for_dbfield(
@@ -247,6 +246,10 @@ class TokenAdmin(WithHistory, Desk[AnyToken]):
         self._revoke(request, queryset)
 
     def _revoke(self, request: HttpRequest, tokens: Any) -> None:
+        tokens = list(tokens)
+        if not is_superuser(request):
+            # Of all with one query: each is asked for by itself.
+            self._learn(request, tokens, changeable=True)
         revoked = [token for token in tokens if token.revoked_at is None and self.has_change_permission(request, token)]
         with transaction.atomic():
             for token in revoked:

@@ -13,17 +13,6 @@ from django.db import migrations, models
 import organizations.models.people
 
 
-def note_what_is_there(apps, schema_editor):
-    """Begin the history with what is there, so that of its first change too is known from what to what."""
-    for name in ("Organization", "Membership", "Device", "ApiToken", "PersonalAccessToken"):
-        model, event = apps.get_model("organizations", name), apps.get_model("organizations", f"{name}Event")
-        columns = ", ".join(f'"{field.column}"' for field in event._meta.fields if not field.name.startswith("pgh_"))
-        schema_editor.execute(
-            f'INSERT INTO "{event._meta.db_table}" ({columns}, pgh_created_at, pgh_label, pgh_obj_id)'  # noqa: S608 # names of ours
-            f' SELECT {columns}, NOW(), \'known\', "{model._meta.pk.column}" FROM "{model._meta.db_table}"'
-        )
-
-
 class Migration(migrations.Migration):
     dependencies = [
         ("organizations", "0005_phone_numbers_as_e164"),
@@ -553,5 +542,4 @@ class Migration(migrations.Migration):
                 to=settings.AUTH_USER_MODEL,
             ),
         ),
-        migrations.RunPython(note_what_is_there, migrations.RunPython.noop, elidable=True),
     ]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from pghistory.models import Event
 
 from organizations.models import Device, Membership, PersonalAccessToken, User
-from organizations.person_data.naming import pattern
+from organizations.person_data.naming import pattern, pattern_in_log
 from organizations.person_data.parts import ERASED_PERSON, Fate, Person, Section, fields_of
 
 PERSONAL = {
@@ -43,7 +43,7 @@ OWN: tuple[tuple[type[Model], str], ...] = (
 KEPT_OF_A_CONTEXT = ("user", "how", "what")
 
 # Of a JSON message, the names of the rows go; what is no JSON was written by hand, of whatever.
-ERASE_LOG = r"""
+ERASE_OWN_LOG = r"""
     UPDATE django_admin_log SET
         object_repr = %(erased)s,
         change_message = CASE
@@ -55,11 +55,21 @@ ERASE_LOG = r"""
 """
 
 
+# What is told of others' things names the person at most here and there.
+ERASE_NAMES_IN_LOG = """
+    UPDATE django_admin_log SET
+        object_repr = CASE WHEN object_repr ~ %(named)s AND content_type_id = ANY(%(types)s) THEN %(erased)s
+            ELSE object_repr END,
+        change_message = regexp_replace(change_message, %(in_log)s, '"object": "' || %(erased)s || '"', 'g')
+    WHERE id = ANY(%(ids)s)
+"""
+
+
 def event_models() -> list[type[Model]]:
     return [model for model in apps.get_models() if issubclass(model, Event) and model._meta.managed]
 
 
-def entries_about(person: Person) -> QuerySet[LogEntry]:
+def entries_of_own(person: Person) -> Q:
     """Return what the log tells of a person and of what is theirs."""
     about = Q(pk__in=[])
     for model, events in OWN:
@@ -73,9 +83,18 @@ def entries_about(person: Person) -> QuerySet[LogEntry]:
         present: Any = model._default_manager.filter(user=person.pk)
         now = present.order_by().annotate(text=Cast("pk", CharField())).values("text")
         about |= Q(content_type=own, object_id__in=now)
-    if named := pattern(person):
-        about |= Q(content_type__in=types_about_people(), object_repr__regex=named) | Q(change_message__regex=named)
-    return LogEntry.objects.filter(about).order_by("pk")
+    return about
+
+
+def entries_that_name(person: Person) -> Q:
+    """Return what the log tells of others' things that are called by a name of the person."""
+    named = Q(content_type__in=types_about_people(), object_repr__regex=pattern(person))
+    return (named | Q(change_message__regex=pattern_in_log(person))) if person.designations else Q(pk__in=[])
+
+
+def entries_about(person: Person) -> QuerySet[LogEntry]:
+    """Return what the log tells of a person, of what is theirs, and by their name."""
+    return LogEntry.objects.filter(entries_of_own(person) | entries_that_name(person)).order_by("pk")
 
 
 def types_about_people() -> list[ContentType]:
@@ -119,9 +138,16 @@ def nameless(entry: LogEntry) -> dict[str, Any]:
 
 def erase_log(person: Person) -> None:
     """Erase a person from the log. Call it while what is theirs is still there."""
-    ids = list(entries_about(person).order_by().values_list("pk", flat=True))
+    own, named = (
+        list(LogEntry.objects.filter(which(person)).order_by().values_list("pk", flat=True))
+        for which in (entries_of_own, entries_that_name)
+    )
     with connection.cursor() as cursor:
-        cursor.execute(ERASE_LOG, {"ids": ids, "erased": ERASED_PERSON})
+        cursor.execute(ERASE_OWN_LOG, {"ids": own, "erased": ERASED_PERSON})
+        if person.designations:
+            types = [each.pk for each in types_about_people()]
+            patterns = {"named": pattern(person), "in_log": pattern_in_log(person), "types": types}
+            cursor.execute(ERASE_NAMES_IN_LOG, {"ids": named, "erased": ERASED_PERSON, **patterns})
 
 
 def erase_contexts(person: Person) -> None:

@@ -125,12 +125,12 @@ def erase(person: Person) -> None:
     events_of("DeviceEvent", person).update(name="", address="")
     events_of("PersonalAccessTokenEvent", person).update(name="", prefix="")
     logs.erase_contexts(person)
-    if person.user.erased_at is None:
-        erase_user(person.user)
+    erase_user(person.user)
 
 
 def erase_user(user: User) -> None:
-    # The last thing: a new login makes whoever writes a row about this person wait until the end.
+    # The last thing: a new login makes whoever writes a row about this person wait until the end. Once more when it is
+    # done again, as somebody may have written back what they had read before.
     User.objects.filter(pk=user.pk).update(
         login=nameless_login(user.pk),
         first_name="",
@@ -139,12 +139,12 @@ def erase_user(user: User) -> None:
         description="",
         language=default_language(),
         inbox_to_email=False,
-        password=make_password(None),
+        password=make_password(None) if user.has_usable_password() else user.password,
         last_login=None,
         is_active=False,
         is_staff=False,
         is_superuser=False,
-        erased_at=timezone.now(),
+        erased_at=user.erased_at or timezone.now(),
     )
 
 

@@ -99,6 +99,11 @@ def log_in(shift: Shift) -> None:
     shift.see(lambda page: page.locator("[name=password]").fill(PASSWORD))
     shift.see(lambda page: page.locator("[type=submit]").click())
     shift.reads("Open alarms")
+    # The menu opens without a finger too.
+    entry = "#nav-sidebar-apps a[href='/admin/alarms/alarm/']"
+    shift.see(lambda page: expect(page.locator(entry)).to_be_hidden())
+    shift.see(lambda page: page.get_by_role("button", name="Menu").press("Enter"))
+    shift.see(lambda page: expect(page.locator(entry)).to_be_visible())
 
 
 def issue_a_token(shift: Shift, brigade: Organization) -> str:

@@ -131,3 +131,15 @@ def test_a_name_that_another_organization_has_is_not_confirmed(made: World, fore
     assert "already" not in answer.content.decode()
     assert Organization.objects.get(pk=made.other.pk).name == "Other brigade"
     assert Organization.objects.get(pk=made.other.pk).is_active
+
+
+@pytest.mark.parametrize("written", ["{}", "_2B{}", "{}_0A"])
+def test_no_way_of_writing_an_id_opens_the_password_of_another_organizations_admin(
+    made: World, own: Client, written: str
+) -> None:
+    address = f"/admin/organizations/user/{written.format(made.lent.pk)}"
+    sent = {"password1": "three-in-the-morning", "password2": "three-in-the-morning", "usable_password": "true"}
+    before = made.lent.password
+    assert own.post(f"{address}/password/", sent).status_code == 403
+    made.lent.refresh_from_db()
+    assert made.lent.password == before

@@ -23,7 +23,7 @@ from tests.organizations.test_desk_tokens import desk_of
 
 pytestmark = pytest.mark.django_db
 
-MIGRATIONS = ("organizations.migrations.0006_history_and_erasing", "escalations.migrations.0002_history")
+MIGRATIONS = ("organizations.migrations.0008_history_of_what_is_there", "escalations.migrations.0002_history")
 
 
 def tracked(organization: Organization, user: User) -> list[models.Model]:

@@ -201,3 +201,14 @@ def test_the_pages_take_as_many_queries_for_50_people_as_for_one(
         DeviceFactory(user=own)
     assert [queries(address) for address in pages] == with_one
     assert max(with_one) <= 30
+
+
+@pytest.mark.django_db
+def test_the_last_superuser_stays_one(admin_client: Client, admin_user: User) -> None:
+    address = reverse("admin:organizations_user_change", args=[admin_user.pk])
+    form = {"login": "admin", "language": "en", "is_active": "on", "is_staff": "on"}
+    form |= {f"{prefix}-{name}_FORMS": "0" for prefix in ("devices", "memberships") for name in ("TOTAL", "INITIAL")}
+    answer = admin_client.post(address, form)
+    assert answer.status_code == 403
+    admin_user.refresh_from_db()
+    assert admin_user.is_superuser

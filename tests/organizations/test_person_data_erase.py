@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from procrastinate.contrib.django import app
@@ -265,3 +267,33 @@ def refusal(filled: Filled, message: DeviceMessage) -> Result:
     )
     error = GatewayError(f"400 no such number {message.address}", permanent=True)
     return Result(delivery, "https", database.now(), error)
+
+
+def test_who_is_called_like_a_word_of_the_log_takes_nobody_elses_entries_along() -> None:
+    user = factories.UserFactory(login="changed", first_name="", last_name="")
+    other = factories.UserFactory(first_name="Changed", last_name="Elsewhere")
+    entry = LogEntry.objects.create(
+        user=other,
+        content_type=ContentType.objects.get_for_model(User),
+        object_id=str(other.pk),
+        object_repr=str(other),
+        action_flag=2,
+        change_message='[{"changed": {"name": "device", "object": "Phone (SMS)", "fields": ["Address"]}}]',
+    )
+    erase(user)
+    kept = LogEntry.objects.get(pk=entry.pk)
+    assert (kept.object_repr, kept.change_message) == (entry.object_repr, entry.change_message)
+
+
+def test_of_an_absence_that_the_log_tells_of_the_name_goes() -> None:
+    user = factories.UserFactory(first_name="Anna", last_name="Needle")
+    entry = LogEntry.objects.create(
+        user=factories.UserFactory(),
+        content_type=ContentType.objects.get_for_model(Absence),
+        object_id="1",
+        object_repr=f"{user}, from 2026-01-01",
+        action_flag=1,
+        change_message="[]",
+    )
+    erase(user)
+    assert LogEntry.objects.get(pk=entry.pk).object_repr == "erased person"

@@ -32,6 +32,24 @@
     });
   }
 
+  // What opens the menu is a sign that only a mouse could press.
+  function makeButtons() {
+    const words = document.querySelector("meta[name=desk-words]")?.dataset || {};
+    document.querySelectorAll("#header-inner span.material-symbols-outlined:not([role])").forEach((sign) => {
+      const word = words[sign.textContent.trim()];
+      if (!sign.hasAttribute("x-on:click") || !word) return;
+      sign.setAttribute("role", "button");
+      sign.setAttribute("tabindex", "0");
+      sign.setAttribute("aria-label", word);
+      sign.setAttribute("aria-hidden", "false");
+      sign.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        sign.click();
+      });
+    });
+  }
+
   function nameBoxes() {
     document.querySelectorAll("select.select2-hidden-accessible").forEach(nameBox);
   }
@@ -41,6 +59,7 @@
     // The boxes are made when the page is there, and anew for each row that is added.
     const look = () => {
       nameBoxes();
+      makeButtons();
       hideSigns();
     };
     new MutationObserver(look).observe(document.body, { childList: true, subtree: true });
