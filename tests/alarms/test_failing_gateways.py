@@ -36,17 +36,24 @@ def organization(processes: Processes) -> Organization:
     return factories.OrganizationFactory()
 
 
+# No connection is kept: over one that was, what is closed is asked for again at once, within the same attempt.
+ONCE = {"Connection": "close"}
 TEMPORARY: dict[str, tuple[Behaviour, float, float]] = {
     # What happens at first, and the least and most seconds until the next attempt.
-    "500": (answers(500, 200), 5.0, 6.5),
-    "408": (answers(408, 200), 5.0, 6.5),
-    "425": (answers(425, 200), 5.0, 6.5),
-    "429 with Retry-After 8": (answers(429, 200, **{"Retry-After": "8"}), 8.0, 10.0),
+    "500": (answers(500, 200, **ONCE), 5.0, 6.5),
+    "408": (answers(408, 200, **ONCE), 5.0, 6.5),
+    "425": (answers(425, 200, **ONCE), 5.0, 6.5),
+    "429 with Retry-After 8": (answers(429, 200, **ONCE, **{"Retry-After": "8"}), 8.0, 10.0),
     "closes": (closes_first, 5.0, 6.5),
     # The attempt itself is given up after 10 s.
     "hangs": (hangs_first, 15.0, 17.5),
 }
-PERMANENT = {"404": answers(404), "400": answers(400), "301": answers(301, Location="/elsewhere"), "410": answers(410)}
+PERMANENT = {
+    "404": answers(404, **ONCE),
+    "400": answers(400, **ONCE),
+    "301": answers(301, **ONCE, Location="/elsewhere"),
+    "410": answers(410, **ONCE),
+}
 
 
 def test_what_may_pass_is_tried_again_and_what_is_for_good_is_not(
@@ -59,6 +66,7 @@ def test_what_may_pass_is_tried_again_and_what_is_for_good_is_not(
         http_sink.behaviours[name] = behaviour
         person(organization, name)
     for number in range(100):
+        http_sink.behaviours[f"fine-{number}"] = answers(200, **ONCE)
         person(organization, f"fine-{number}")
     processes.start_all()
     client = Client(processes.url, organization)
