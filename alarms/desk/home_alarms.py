@@ -7,14 +7,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import JSONObject, Now
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Now
 from django.utils.formats import date_format
 from django.utils.text import Truncator
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from alarms.desk.alarm_state import COUNTS, STATES
 from alarms.models import Alarm, AlarmMessage
 
 MOST_OPEN = 20
@@ -23,24 +24,6 @@ MOST_SCHEDULED = 5
 # is older is not looked at, however many alarms nobody has ever closed.
 LONGEST = timedelta(days=22)
 TEXT = 140  # characters
-
-# Who is not planned yet is not timed out: planning, however late, sets their deadline anew.
-CAN_ANSWER = Q(deadline__gt=Now()) | Q(planned_at=None)
-
-COUNTS = (
-    AlarmMessage.objects.filter(alarm=OuterRef("pk"))
-    .order_by()
-    .values("alarm")
-    .annotate(
-        counts=JSONObject(
-            positive=Count("pk", filter=Q(response=True)),
-            negative=Count("pk", filter=Q(response=False)),
-            waiting=Count("pk", filter=Q(response=None) & CAN_ANSWER),
-            over=Count("pk", filter=Q(response=None) & ~CAN_ANSWER),
-        )
-    )
-    .values("counts")
-)
 
 
 class Part(NamedTuple):
@@ -87,7 +70,7 @@ def open_alarms(organizations: Collection[int] | None, *, now: datetime) -> Shor
         .filter(pending_resources__isnull=True, closed_at=None, starts_at__gt=Now() - LONGEST)
         .annotate(until=last)
         .filter(Q(until__gt=Now()) | Exists(recipients.filter(planned_at=None)))
-        .annotate(counts=Subquery(COUNTS))
+        .annotate(counts=COUNTS)
         .order_by("-starts_at", "-pk")
     )
     found = list(rows[: MOST_OPEN + 1])
@@ -132,17 +115,15 @@ def shortened(text: str) -> str:
 
 def parts(counts: dict[str, Any]) -> list[Part]:
     """Return the parts of a bar, in words too."""
-    total = sum(counts[kind] for kind in ("positive", "negative", "waiting", "over"))
+    positive, negative, unknown, over = (counts[state] for state in STATES)
     words = {
-        "positive": ngettext("%(count)d positive", "%(count)d positive", counts["positive"]),
-        "negative": ngettext("%(count)d negative", "%(count)d negative", counts["negative"]),
-        "waiting": ngettext("%(count)d waiting", "%(count)d waiting", counts["waiting"]),
-        "over": ngettext("%(count)d timed out", "%(count)d timed out", counts["over"]),
+        "positive": (positive, ngettext("%(count)d positive", "%(count)d positive", positive)),
+        "negative": (negative, ngettext("%(count)d negative", "%(count)d negative", negative)),
+        "waiting": (unknown, ngettext("%(count)d waiting", "%(count)d waiting", unknown)),
+        "over": (over, ngettext("%(count)d timed out", "%(count)d timed out", over)),
     }
-    return [
-        Part(kind, text % {"count": counts[kind]}, f"{100 * counts[kind] / max(total, 1):.2f}")
-        for kind, text in words.items()
-    ]
+    total = max(positive + negative + unknown + over, 1)
+    return [Part(kind, text % {"count": count}, f"{100 * count / total:.2f}") for kind, (count, text) in words.items()]
 
 
 def moment(time: datetime, *, now: datetime) -> str:
