@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
-from alarms.models import Alarm, AlarmMessage, AlarmTemplate, DeviceMessage
+from alarms.models import Alarm, AlarmMessage, AlarmTemplate, DeviceMessage, OrganizationGateway
 from escalations.models import EscalationConfiguration
 from escalations.plan import Entry
 from inbox.models import InboxMessage, Message
@@ -161,3 +161,8 @@ def analyze(*models: type[Model]) -> None:
     with connection.cursor() as cursor:
         for model in models:
             cursor.execute(f"ANALYZE {model._meta.db_table}")
+
+
+def take_back(organization: Organization) -> None:
+    """Let an organization use the service's gateways for SMS again, as deleting its own in the admin does."""
+    OrganizationGateway.objects.filter(organization=organization, way="sms").delete()

@@ -39,11 +39,6 @@ def bring(*, organization: Organization, way: str, urls: str) -> OrganizationGat
     return row
 
 
-def take_back(*, organization: Organization, way: str) -> None:
-    """Let an organization use the service's gateways for a way again."""
-    OrganizationGateway.objects.filter(organization=organization, way=way).delete()
-
-
 def checked(urls: str) -> list[Gateway]:
     """Return the gateways of the URLs that an organization brings.
 

@@ -19,6 +19,7 @@ from alarms.planning import usable_lines
 from messaging_project import encryption
 from organizations.models import Organization, Way
 from tests import factories
+from tests.factories import take_back
 
 pytestmark = pytest.mark.django_db
 
@@ -163,10 +164,10 @@ def test_a_disabled_way_is_not_used_over_its_own_gateway_either(brigade: Organiz
 def test_taken_back_the_services_are_used_again(brigade: Organization, other: Organization) -> None:
     for organization in (brigade, other):
         owned.bring(organization=organization, way="sms", urls=FIRST)
-    owned.take_back(organization=brigade, way="sms")
+    take_back(brigade)
     assert owned.available(brigade)["sms"] == ("sms", 0)
     assert owned.available(other)["sms"] == ("sms", other.pk)
-    owned.take_back(organization=brigade, way="sms")
+    take_back(brigade)
 
 
 def test_all_lines_are_known(brigade: Organization, other: Organization) -> None:

@@ -21,6 +21,7 @@ from alarms.sending.lines import Lines
 from alarms.sending.results import Result, write
 from organizations.models import Organization
 from tests import factories
+from tests.factories import take_back
 from tests.processes import until
 from tests.sinks import HttpSink
 
@@ -63,7 +64,7 @@ def test_what_waits_for_gateways_that_were_taken_back_begins_with_the_services_f
     before = {each.pk: each.due_at for each in [*due, later]}
     upkeep.follow_gateways()
     assert [place(each) for each in due] == [(brigade.pk, 0, 0), (brigade.pk, 2, 0b011)]
-    owned.take_back(organization=brigade, way="sms")
+    take_back(brigade)
     upkeep.follow_gateways()
     for each in [*due, later]:
         assert place(each) == (0, 0, 0)
@@ -83,7 +84,7 @@ def test_only_that_way_of_that_organization_is_concerned(brigade: Organization) 
         message(brigade, status=SENDING, attempts=1): (brigade.pk, 0, 0),
         message(brigade, status=SENT, attempts=1, gateway=1): (brigade.pk, 1, 0),
     }
-    owned.take_back(organization=brigade, way="sms")
+    take_back(brigade)
     upkeep.follow_gateways()
     assert {each: place(each) for each in untouched} == untouched
 
@@ -113,7 +114,7 @@ def test_where_the_service_has_none_what_is_due_fails_and_the_next_turn_moves_up
     upkeep.follow_gateways()
     assert place(due) == (brigade.pk, 0, 0)
     assert due.status == SCHEDULED
-    owned.take_back(organization=brigade, way="sms")
+    take_back(brigade)
     upkeep.follow_gateways()
     for each in (due, call):
         each.refresh_from_db()
@@ -129,7 +130,7 @@ def test_what_was_on_the_wire_when_they_were_taken_back_is_not_lost(
     owned.bring(organization=brigade, way="sms", urls=" ".join(URLS))
     waiting = message(brigade)
     [delivery] = claim(sender_id=1, free={("sms", brigade.pk, 0): 1}).deliveries
-    owned.take_back(organization=brigade, way="sms")
+    take_back(brigade)
     write([Result(delivery, "gateway0.example", at=now, error=error)], gateways={("sms", 0): 2})
     upkeep.follow_gateways()
     assert place(waiting) == (0, 0, 0)
@@ -169,7 +170,7 @@ def test_the_lines_follow_and_what_stays_the_same_is_left_alone(brigade: Organiz
     assert pools() == ours | {own[0]: URLS[0], own[1]: URLS[2]}
     assert sender_lines.outlets[own[0]].gateway.url == first.gateway.url
     assert sender_lines.sizes == {("call", 0): 1, ("sms", brigade.pk): 2}
-    owned.take_back(organization=brigade, way="sms")
+    take_back(brigade)
     assert set(sender_lines.refresh()) == set(own[:2])
     assert pools() == ours
 
@@ -187,7 +188,7 @@ def test_where_gateways_that_were_taken_back_are_closed_others_with_the_same_url
     url = f"{http_sink.url}/shared"
     owned.bring(organization=brigade, way="sms", urls=url)
     sender_lines.refresh()
-    owned.take_back(organization=brigade, way="sms")
+    take_back(brigade)
     sender_lines.refresh()
     owned.bring(organization=other, way="sms", urls=url)
     sender_lines.refresh()

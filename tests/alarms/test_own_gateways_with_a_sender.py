@@ -14,6 +14,7 @@ from alarms.gateways import owned
 from alarms.models import AlarmMessage, DeviceMessage
 from organizations.models import Organization
 from tests import factories
+from tests.factories import take_back
 from tests.processes import Processes, service, until
 from tests.sinks import HttpSink, answers
 
@@ -122,7 +123,7 @@ def test_a_running_sender_follows_what_organizations_change(
     for _round in range(2):
         for path, sink in sinks.items():
             if sink is http_sink:
-                owned.take_back(organization=organization, way="sms")
+                take_back(organization)
             else:
                 owned.bring(organization=organization, way="sms", urls=f"{sink.url}{path}")
             # A sender that has not heard of it yet would send a first one over what was there.
@@ -151,7 +152,7 @@ def test_what_was_planned_for_gateways_that_were_taken_back_goes_over_the_servic
     own_sinks[1].behaviours[first.address] = answers(503)
     processes.start("worker", "sender")
     until(lambda: DeviceMessage.objects.get(pk=first.pk).attempts)
-    owned.take_back(organization=organization, way="sms")
+    take_back(organization)
     until(lambda: sent([first, second]))
     assert {post.key for post in http_sink.posts} == {f"{m.alarm_message.message_id}-{m.pk}" for m in (first, second)}
     assert own_sinks[0].posts == []
