@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast, JSONObject
 from django.http import HttpRequest, HttpResponse
@@ -28,6 +29,7 @@ from inbox.models import InboxMessage, Message
 from inbox.sending import MessageOrder, send
 from inbox.serializers import MAX_MINUTES
 from messaging_project.admin import ReadOnly, Unchangeable, list_link
+from organizations.admin import once
 from organizations.desk import Desk, account_of, administered_organizations, people_of
 from organizations.models import Group, Membership, Organization, User
 
@@ -154,12 +156,22 @@ class MessageAdmin(Unchangeable, Desk[Message]):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        key = request.POST.get("form_key", "") or once.new_key()
+        context = {**(extra_context or {}), "form_key": key}
+        if request.method != "POST":
+            return super().add_view(request, form_url, context)
         try:
-            return super().add_view(request, form_url, extra_context)
+            with transaction.atomic():
+                sent = once.outcome(request, key)
+                if sent is None:
+                    return super().add_view(request, form_url, context)
         except ValidationError:
             # Since the form was checked.
             self.message_user(request, _("Nothing was sent: a group or its members have gone."), messages.ERROR)
             return redirect(request.path)
+        note = _("This message was sent already, and was not sent again.")
+        self.message_user(request, note, messages.WARNING)
+        return redirect("admin:inbox_message_change", sent)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         return (
@@ -186,6 +198,8 @@ class MessageAdmin(Unchangeable, Desk[Message]):
             now=timezone.now(),
         )
         obj.pk = sent.message.pk
+        if key := request.POST.get("form_key"):
+            once.spend(request, key, obj.pk)
         note = ngettext("Sent to %(count)d person.", "Sent to %(count)d people.", sent.recipients)
         self.message_user(request, note % {"count": sent.recipients})
 

@@ -51,7 +51,7 @@ class Imported:
 def preview_import(*, organization: Organization, data: bytes, by: Collection[int] | None) -> Changes:
     """Return what `import_with_changes` would change at this moment. Raises MembersInvalid."""
     rows = _rows(data)
-    stored = _read(organization, rows, by)
+    stored = _read(organization, rows, by, among=User.objects.all())
     return compare(rows, stored, organization_id=organization.pk, superusers=by is None)
 
 
@@ -66,7 +66,8 @@ def import_members(*, organization: Organization, data: bytes) -> list[User]:
     - Of any other user, whether another organization manages them or none, nothing of that is touched.
     - Of both, the membership gets the role, and the member enters the groups of the row (made where missing) and
       leaves the organization's other groups. Groups stay, also when they are empty.
-    - Members who are not in the file are not touched.
+    - Members who are not in the file are not touched. What is left of somebody who was erased is nobody's login: a row
+      that names it is refused.
 
     The number of queries does not grow with the rows, but for one a batch of thousands. Raises MembersInvalid.
     """
@@ -93,12 +94,15 @@ def import_with_changes(
                 raise OutcomeChanged
             return changes
 
-        stored = _read(organization, rows, by)
+        # What is read of people holds until it is written: who is being erased is waited for. Whoever locks several
+        # people does so in the order of their ids, so that none waits in a circle.
+        people = User.objects.select_for_update(no_key=True).order_by("pk")
+        stored = _read(organization, rows, by, among=people)
         changes = planned(stored)
         made, theirs = _make_users(organization, changes.people)
         if theirs:
             # Somebody else has made the same users at this moment.
-            stored = _read(organization, rows, by)
+            stored = _read(organization, rows, by, among=people)
             changes = planned(replace(stored, users={k: v for k, v in stored.users.items() if k not in made}))
         users = {**stored.users, **made}
         _write(organization, changes, replace(stored, users=users))
@@ -112,15 +116,13 @@ def _rows(data: bytes) -> list[Row]:
     return rows
 
 
-def _read(organization: Organization, rows: Sequence[Row], by: Collection[int] | None) -> Stored:
-    found = User.objects.filter(login__in=[row.login for row in rows])
-    users = {user.login: user for user in found}
-    if by is not None:
-        known = set(found.filter(people_of(by)).values_list("login", flat=True))
-        taken = [row for row in rows if row.login in users.keys() - known]
-        if taken:
-            raise MembersInvalid([Problem(row.line, "login", gettext("This login is not available.")) for row in taken])
+def _read(
+    organization: Organization, rows: Sequence[Row], by: Collection[int] | None, *, among: models.QuerySet[User]
+) -> Stored:
+    users = {user.login: user for user in among.filter(login__in=[row.login for row in rows])}
     ids = [user.pk for user in users.values()]
+    if problems := _refused(rows, users, by):
+        raise MembersInvalid(problems)
     memberships = {found.user_id: found for found in organization.memberships.filter(user__in=ids)}
     in_groups = defaultdict[int, dict[int, int]](dict)
     through = Group.memberships.through._default_manager
@@ -137,6 +139,22 @@ def _read(organization: Organization, rows: Sequence[Row], by: Collection[int] |
         in_groups=in_groups,
         devices=devices,
     )
+
+
+def _refused(rows: Iterable[Row], users: Mapping[str, User], by: Collection[int] | None) -> list[Problem]:
+    """Return which rows are about people of whom nothing may be written."""
+    reasons = {
+        user.pk: gettext("This login is what is left of a person who was erased.")
+        for user in users.values()
+        if user.erased_at is not None
+    }
+    if by is not None:
+        ids = {user.pk for user in users.values()}
+        known = User.objects.filter(people_of(by), pk__in=ids).values_list("pk", flat=True)
+        # Of strangers it is not told either that they were erased.
+        reasons |= dict.fromkeys(ids.difference(known), gettext("This login is not available."))
+    found = ((row.line, users[row.login].pk) for row in rows if row.login in users)
+    return [Problem(line, "login", reasons[pk]) for line, pk in found if pk in reasons]
 
 
 def _make_users(organization: Organization, people: Iterable[PersonChange]) -> tuple[dict[str, User], set[str]]:

@@ -33,7 +33,11 @@ def tried_gateways(message: DeviceMessage) -> SafeString:
         mark_safe("<br>"),
         "{} {}: {}",
         (
-            (date_format(localtime(datetime.fromisoformat(each["at"])), "H:i:s"), each["gateway"], each["reason"])
+            (
+                date_format(localtime(datetime.fromisoformat(each["at"])), "H:i:s"),
+                each["gateway"],
+                REASONS.get(each["reason"], each["reason"]),
+            )
             for each in message.tried
         ),
     )

@@ -68,8 +68,16 @@ REASONS: dict[str, Word] = {
     "closed": pgettext_lazy("why a message was cancelled", "the alarm was closed before its turn"),
     "timed out": pgettext_lazy("why a message was cancelled", "the time was over before its turn"),
     "ended before it was planned": pgettext_lazy("why a message was cancelled", "answered or closed before its turn"),
+    "deactivated or over": pgettext_lazy(
+        "why a message was cancelled", "person or device deactivated, or the time was over"
+    ),
+    "recipient erased": pgettext_lazy("why a message was cancelled", "the recipient was erased"),
     "taken back from its sender": _("its sender stopped; it is sent again"),
     "its way has no gateway any more": _("its way of alarm has no gateway any more"),
+    "its device gets no more in this minute": _("its device gets no more in this minute; it is sent later"),
+    "receipt: failed": _("a receipt says that it failed"),
+    # What a gateway had said of somebody who was erased since.
+    "erased": _("erased with its recipient"),
 }
 
 SOURCES: dict[str, Word] = {

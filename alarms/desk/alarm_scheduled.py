@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from alarms.models import Alarm
-from alarms.raising import AlarmOrder, Resources, recipient_ids
+from alarms.resources import Resources, recipient_ids
 from organizations.models import Group, User
 
 NAMED = 30
@@ -28,12 +28,11 @@ def meant(alarm: Alarm) -> Meant:
     resources = Resources(**(alarm.pending_resources or {}))
     groups = Group.objects.filter(organization=alarm.organization_id, pk__in=resources.units).order_by("name")
     members = User.objects.filter(memberships__organization=alarm.organization_id, pk__in=resources.users)
-    order = AlarmOrder(organization=alarm.organization, message=alarm.message, resources=resources)
     named = list(members.order_by("last_name", "first_name", "pk")[:NAMED]) if resources.users else []
     return Meant(
         resources.all_users,
         list(groups.values_list("name", flat=True)[:NAMED]) if resources.units else [],
         [user.get_full_name() or user.login for user in named],
         max(0, len(resources.users) - len(named)),
-        len(recipient_ids(order, at=alarm.starts_at)),
+        len(recipient_ids(resources, alarm.organization, at=alarm.starts_at)),
     )

@@ -13,6 +13,7 @@ from django.utils.formats import date_format
 from django.utils.text import Truncator
 from django.utils.timezone import localtime
 
+from alarms.desk.alarm_marks import REASONS, Word
 from alarms.desk.home_alarms import moment
 from alarms.models import Alarm, DeviceMessage
 
@@ -81,6 +82,7 @@ class Traffic(NamedTuple):
 class Failed(NamedTuple):
     message: DeviceMessage
     time: str
+    reason: Word
     alarm: str
     """What its alarm is called, or the beginning of its text."""
 
@@ -104,7 +106,15 @@ def failed_messages(organizations: Collection[int] | None, *, now: datetime) -> 
     """Return the messages that failed last, within 24 hours, in these organizations (None: in all), with one query."""
     newest = _failed(_messages(organizations), now=now).order_by("-changed_at", "-pk")
     rows = newest.select_related("alarm", "alarm_message__user")[:MOST_FAILED]
-    return [Failed(message, moment(message.changed_at, now=now), _name(message.alarm)) for message in rows]
+    return [
+        Failed(
+            message,
+            moment(message.changed_at, now=now),
+            REASONS.get(message.reason, message.reason),
+            _name(message.alarm),
+        )
+        for message in rows
+    ]
 
 
 def _name(alarm: Alarm) -> str:

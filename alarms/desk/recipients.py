@@ -50,7 +50,7 @@ class Try(NamedTuple):
 
     at: datetime
     gateway: str
-    reason: str
+    reason: Word
 
 
 class Sent(NamedTuple):
@@ -125,7 +125,10 @@ def _sent(message: DeviceMessage) -> Sent:
         at,
         message.kind == DeviceMessage.Kind.ALL_CLEAR,
         REASONS.get(told, told),
-        [Try(datetime.fromisoformat(each["at"]), each["gateway"], each["reason"]) for each in message.tried],
+        [
+            Try(datetime.fromisoformat(each["at"]), each["gateway"], REASONS.get(each["reason"], each["reason"]))
+            for each in message.tried
+        ],
     )
 
 

@@ -28,7 +28,7 @@ from organizations.admin.person_forms import (
     PersonForm,
     elsewhere,
 )
-from organizations.deactivating import LastSuperuser, keep_a_superuser
+from organizations.deactivating import LastSuperuser, keep_a_superuser, lock_people
 from organizations.desk import (
     Desk,
     DeskInline,
@@ -197,10 +197,11 @@ class UserAdmin(PersonData, Desk[User], DjangoUserAdminOfUsers):
         if not change:
             super().save_model(request, obj, form, change)
             return
-        self._lock(obj)
-        if not (obj.is_active and obj.is_superuser):
+        may_end = not {"is_active", "is_superuser"}.isdisjoint(form.changed_data)
+        locked = self._lock(obj, with_superusers=may_end)
+        if may_end and not (obj.is_active and obj.is_superuser):
             try:
-                keep_a_superuser(without=[obj.pk])
+                keep_a_superuser(among=locked.values(), without=[obj.pk])
             except LastSuperuser:
                 raise PermissionDenied from None
         # Only what was edited: the rest may have been written meanwhile.
@@ -208,10 +209,12 @@ class UserAdmin(PersonData, Desk[User], DjangoUserAdminOfUsers):
         obj.save(update_fields=[name for name in form.changed_data if name in columns])
 
     @staticmethod
-    def _lock(person: User) -> None:
+    def _lock(person: User, *, with_superusers: bool = False) -> dict[int, User]:
         """Wait until nobody else writes this person, and change nobody who has been erased meanwhile."""
-        if User.objects.select_for_update(no_key=True).get(pk=person.pk).erased_at is not None:
+        locked = lock_people(Q(pk=person.pk), with_superusers=with_superusers)
+        if locked[person.pk].erased_at is not None:
             raise PermissionDenied
+        return locked
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

@@ -7,9 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
 from procrastinate.contrib.django import app
 
-from organizations.deactivating import keep_a_superuser
+from organizations.deactivating import keep_a_superuser, lock_people
 from organizations.models import User
 from organizations.person_data.naming import person_of
 from organizations.person_data.parts import Person, parts
@@ -33,11 +34,12 @@ def erase_person(*, user_id: int, now: datetime) -> bool:
     Raises: User.DoesNotExist; LastSuperuser.
     """
     with transaction.atomic():
-        person = _locked(user_id)
+        locked = _locked(user_id, with_superusers=True)
+        person = person_of(locked[user_id])
         if person.user.erased_at is not None:
             _erase(person, now=now)
             return False
-        keep_a_superuser(without=[user_id])
+        keep_a_superuser(among=locked.values(), without=[user_id])
         # Nobody raises an alarm for them any more while this waits for those who have them in hand.
         User.objects.filter(pk=user_id).update(is_active=False)
         _erase(person, now=now)
@@ -50,16 +52,20 @@ def erase_person(*, user_id: int, now: datetime) -> bool:
 def erase_again(*, user_id: int, now: datetime) -> None:
     """Erase what has come since somebody was erased: a sender that had taken up a message writes what became of it."""
     with transaction.atomic():
-        person = _locked(user_id)
+        person = person_of(_locked(user_id)[user_id])
         if person.user.erased_at is not None:
             _erase(person, now=now)
 
 
-def _locked(user_id: int) -> Person:
+def _locked(user_id: int, *, with_superusers: bool = False) -> dict[int, User]:
+    """Lock a person, and the superusers where one has to be left. Raises: User.DoesNotExist."""
     with connection.cursor() as cursor:
         cursor.execute(ONE_AT_A_TIME)
     # Who adds a device or an absence takes this lock too; who only refers to the person does not wait for it.
-    return person_of(User.objects.select_for_update(no_key=True).get(pk=user_id))
+    locked = lock_people(Q(pk=user_id), with_superusers=with_superusers)
+    if user_id not in locked:
+        raise User.DoesNotExist
+    return locked
 
 
 def _erase(person: Person, *, now: datetime) -> None:

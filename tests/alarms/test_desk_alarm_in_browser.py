@@ -11,10 +11,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from alarms.answering import answer_alarm
-from alarms.models import DeviceMessage
+from alarms.models import Alarm, AlarmMessage, DeviceMessage
+from alarms.raising import start_alarm
 from organizations.models import Organization, User
 from tests.browser import Chromium, Phone, chromium
 from tests.factories import AlarmFactory, AlarmMessageFactory, DeviceMessageFactory, admin, member
@@ -93,6 +95,33 @@ def test_the_bar_moves_by_itself_until_one_is_logged_out(
     assert phone.complaints == []
     assert phone.hosts == {live_server.url.removeprefix("http://")}
     says_when_it_hears_nothing(phone, boss)
+    phone.close()
+
+
+def test_the_page_of_a_scheduled_alarm_becomes_that_of_the_raised_one_by_itself(
+    browser: Chromium, brigade: Organization, live_server: Any, now: datetime
+) -> None:
+    later = {"starts_at": now + timedelta(hours=1), "pending_resources": {"all_users": True}}
+    alarm = AlarmFactory(organization=brigade, **later)
+    phone = logged_in(browser, live_server.url, admin(brigade, is_staff=True, last_name="Boss"), locale="en-US")
+    phone.open(live_server.url + reverse("admin:alarms_alarm_change", args=[alarm.pk]))
+    phone.do(lambda page: expect(page.locator("#alarm-meant")).to_be_visible())
+    # What is new while it is still to come is shown without loading the page again.
+    phone.do(lambda page: page.evaluate("window.sameDocument = true"))
+    Alarm.objects.filter(pk=alarm.pk).update(starts_at=now + timedelta(days=2, hours=1))
+    phone.do(lambda page: expect(page.locator("[role=timer]")).to_contain_text("2 d"))
+    assert phone.do(lambda page: page.evaluate("window.sameDocument")) is True
+
+    start_alarm(alarm_id=alarm.pk, now=timezone.now())
+    phone.do(lambda page: expect(page.locator("#alarm-recipients")).to_contain_text("Boss"))
+    phone.do(lambda page: expect(page.locator("#alarm-timeline")).to_be_visible())
+    phone.do(lambda page: expect(page.locator("#alarm-meant")).to_have_count(0))
+    # Once: what moves on that page is shown in it.
+    phone.do(lambda page: page.evaluate("window.sameDocument = true"))
+    AlarmMessage.objects.filter(alarm=alarm).update(response=True)
+    shows(phone, "[data-count=positive]", "1")
+    assert phone.do(lambda page: page.evaluate("window.sameDocument")) is True
+    assert phone.complaints == []
     phone.close()
 
 

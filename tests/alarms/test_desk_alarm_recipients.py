@@ -10,7 +10,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from alarms.desk.alarm_marks import REASONS
 from alarms.models import Alarm, AlarmMessage, DeviceMessage, Feedback
+from alarms.person_data import OWN_REASONS
 from organizations.models import Organization
 from tests.factories import AlarmFactory, AlarmMessageFactory, DeviceFactory, DeviceMessageFactory, admin, member
 
@@ -58,6 +60,13 @@ def names(found: list[str]) -> list[str]:
         ({"status": Status.DELIVERED, "receipt": "read"}, "read 12:09:00"),
         ({"status": Status.FAILED, "reason": "no such number"}, "failed 12:09:00 no such number"),
         ({"status": Status.CANCELLED, "reason": "timed out"}, "cancelled 12:09:00 the time was over before its turn"),
+        (
+            {"status": Status.CANCELLED, "reason": "deactivated or over"},
+            "cancelled 12:09:00 person or device deactivated, or the time was over",
+        ),
+        ({"status": Status.CANCELLED, "reason": "recipient erased"}, "cancelled 12:09:00 the recipient was erased"),
+        ({"status": Status.FAILED, "reason": "receipt: failed"}, "failed 12:09:00 a receipt says that it failed"),
+        ({"status": Status.FAILED, "reason": "erased"}, "failed 12:09:00 erased with its recipient"),
         ({"status": Status.SENT, "kind": DeviceMessage.Kind.ALL_CLEAR}, "All-clear sent 12:07:00"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -78,15 +87,23 @@ def test_a_message_is_a_mark_with_a_word_a_time_and_the_reason(
     assert f"SMS My sms {words}" in row
 
 
+def test_every_reason_of_the_service_itself_is_said_in_words() -> None:
+    assert sorted(set(OWN_REASONS) - {"", *REASONS}) == []
+
+
 def test_the_gateways_that_were_tried_are_told_with_what_they_said(desk: Client, alarm: Alarm) -> None:
     at = alarm.starts_at.isoformat()
     tried = [
         {"gateway": "sms.example.org", "at": at, "reason": "503"},
         {"gateway": "<b>other</b>", "at": at, "reason": "refused"},
+        {"gateway": "third", "at": at, "reason": "receipt: failed"},
     ]
     DeviceMessageFactory(alarm_message=recipient(alarm, "Boss"), status=Status.FAILED, tried=tried)
     [row] = rows(desk, alarm)
-    assert "2 failed attempts 12:00:00 sms.example.org: 503 12:00:00 &lt;b&gt;other&lt;/b&gt;: refused" in row
+    assert (
+        "3 failed attempts 12:00:00 sms.example.org: 503 12:00:00 &lt;b&gt;other&lt;/b&gt;: refused"
+        " 12:00:00 third: a receipt says that it failed"
+    ) in row
 
 
 def test_the_turns_of_a_device_stand_together_in_their_order(desk: Client, alarm: Alarm) -> None:

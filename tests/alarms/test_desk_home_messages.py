@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from organizations.models import User
 from tests.alarms.desk_home import FAILED, ago, mine
 from tests.factories import AlarmMessageFactory, DeviceMessageFactory
 
@@ -66,6 +67,26 @@ def test_the_newest_failed_messages_are_shown_with_whom_and_why(admin_client: Cl
     assert "long ago" not in text
     assert "Erna Einsatz" in text
     assert "B3 Museum" in text
+
+
+@pytest.mark.parametrize(
+    ("language", "reason", "words"),
+    [
+        ("en", "receipt: failed", "a receipt says that it failed"),
+        ("de", "receipt: failed", "laut Quittung fehlgeschlagen"),
+        ("en", "its way has no gateway any more", "its way of alarm has no gateway any more"),
+        ("de", "erased", "mit dem Empfänger anonymisiert"),
+        ("de", "HTTP 404: not found", "HTTP 404: not found"),
+    ],
+)
+def test_what_the_service_gives_as_a_reason_is_said_in_words_and_what_a_gateway_says_as_it_is(
+    admin_client: Client, admin_user: User, language: str, reason: str, words: str
+) -> None:
+    User.objects.filter(pk=admin_user.pk).update(language=language)
+    DeviceMessageFactory(status=FAILED, changed_at=timezone.now(), reason=reason)
+    page = admin_client.get(reverse("home-fragment"), headers={"Accept-Language": language}).content.decode()
+    [why] = re.findall(r'<td class="home-reason"[^>]*><span>(.*?)</span>', page)
+    assert why == words
 
 
 def test_the_failed_messages_lead_to_the_list_of_all_that_failed(admin_client: Client) -> None:

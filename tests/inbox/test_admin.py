@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -219,6 +220,24 @@ def test_wrong_input_shows_the_form_again_with_the_reason_and_sends_nothing(
     assert list(errors) == [field]
     assert str(errors[field]) in answer.content.decode()
     assert not Message.objects.exists()
+
+
+def form_key(client: Client) -> str:
+    [key] = re.findall(r'name="form_key" value="([^"]+)"', client.get(ADD).content.decode())
+    return key
+
+
+def test_the_form_sent_again_sends_no_second_message(admin_client: Client, ben: User, inbox_of: InboxOf) -> None:
+    data = {"groups": group_of(ben).pk, "text": "Drill", "form_key": form_key(admin_client)}
+    wrong = admin_client.post(ADD, data | {"text": ""}).content.decode()
+    assert f'name="form_key" value="{data["form_key"]}"' in wrong
+    admin_client.post(ADD, data)
+    again = admin_client.post(ADD, data, follow=True)
+    assert again.redirect_chain == [(url(Message, "change", Message.objects.get().pk), 302)]
+    assert "This message was sent already, and was not sent again." in again.content.decode()
+    assert len(inbox_of(ben)) == 1
+    admin_client.post(ADD, data | {"form_key": form_key(admin_client)})
+    assert len(inbox_of(ben)) == 2
 
 
 def test_groups_in_which_nobody_active_is_are_refused(admin_client: Client, brigade: Organization) -> None:

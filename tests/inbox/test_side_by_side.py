@@ -12,7 +12,7 @@ import pytest
 from django import forms
 from django.contrib import admin
 from django.db import OperationalError, connection, transaction
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.utils import timezone
 from psycopg.errors import LockNotAvailable
 
@@ -21,8 +21,9 @@ from inbox.admin import MessageAdmin
 from inbox.models import InboxMessage, Message
 from inbox.sending import MessageOrder, announce_alarm, send, tell_of_alarm
 from organizations.models import Group, Organization, User
+from tests.alarms.test_races import while_waiting
 from tests.factories import InboxMessageFactory, MessageFactory, OrganizationFactory, UserFactory, member
-from tests.inbox.test_admin import ADD, group_of
+from tests.inbox.test_admin import ADD, form_key, group_of
 from tests.inbox.test_admin_whose import staff
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +65,20 @@ def test_the_form_of_one_has_never_the_groups_of_another(two_staff: list[tuple[U
         for _other, chosen in two_staff:
             filled = form({"groups": [chosen.pk], "text": "Drill"})
             assert (filled.is_valid(), list(filled.errors)) == ((True, []) if chosen == group else (False, ["groups"]))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_button_that_is_clicked_twice_sends_once(ben: User, inbox_of: InboxOf) -> None:
+    user, client = staff(ben.managing_organization)
+    data = {"groups": group_of(ben).pk, "text": "Drill", "form_key": form_key(client)}
+    same = Client()
+    same.cookies = client.cookies
+    statuses: list[int] = []
+    first, second = (lambda one=one: statuses.append(one.post(ADD, data).status_code) for one in (client, same))
+    while_waiting(first, [second])
+    assert statuses == [302, 302]
+    assert len(inbox_of(ben)) == 1
+    assert Message.objects.get().sender == user
 
 
 # A recipient and another connection

@@ -1,4 +1,5 @@
-// Counts down, and counts characters. The page says the same without it.
+// Counts down, counts characters, and loads the page of an alarm anew once that is not scheduled any more: it has other
+// parts then. The page says the same without it.
 (() => {
   "use strict";
 
@@ -27,6 +28,12 @@
   tick();
   setInterval(tick, 1000);
   document.addEventListener("desk:poll", tick);
+
+  if (page?.dataset.status === "scheduled") {
+    document.addEventListener("desk:poll", () => {
+      if (!document.querySelector('#alarm-state [data-status="scheduled"]')) location.reload();
+    });
+  }
 
   for (const field of document.querySelectorAll("[data-counter]")) {
     const counter = document.getElementById(field.dataset.counter);
