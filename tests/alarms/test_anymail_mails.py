@@ -17,7 +17,7 @@ from django.core import mail
 from alarms.gateways.base import GatewayError
 from alarms.gateways.email import EmailGateway
 from tests.alarms.test_texts import DELIVERY
-from tests.sinks import MailSink, free_port
+from tests.sinks import MailSink, refusing_port
 
 MAILED = dataclasses.replace(DELIVERY, way="email", address="someone@example.org")
 
@@ -116,9 +116,10 @@ def test_every_backend_of_anymail_is_handed_the_key(settings: Any) -> None:
 
 def test_a_service_that_is_down_is_tried_again(settings: Any) -> None:
     settings.EMAIL_BACKEND = "anymail.backends.postmark.EmailBackend"
-    settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "x", "POSTMARK_API_URL": f"http://127.0.0.1:{free_port()}/"}
-    with pytest.raises(GatewayError) as raised:
-        send()
+    with refusing_port() as port:
+        settings.ANYMAIL = {"POSTMARK_SERVER_TOKEN": "x", "POSTMARK_API_URL": f"http://127.0.0.1:{port}/"}
+        with pytest.raises(GatewayError) as raised:
+            send()
     assert not raised.value.permanent
     assert MAILED.address not in raised.value.reason
 

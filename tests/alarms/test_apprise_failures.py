@@ -23,7 +23,7 @@ from alarms import gateways
 from alarms.gateways.base import GatewayError, ThreadGateway
 from tests.alarms.any_sink import AnySink, Request, any_sink, says
 from tests.alarms.test_texts import DELIVERY
-from tests.sinks import free_port
+from tests.sinks import refusing_port
 
 SECRET = "s3cr3t0123456789"
 ALARM = dataclasses.replace(DELIVERY, way="app", address="ernaeinsatz")
@@ -97,7 +97,8 @@ def test_a_refusal_in_an_answer_of_200_is_tried_again(sink: AnySink, monkeypatch
 
 @pytest.mark.parametrize("name", URLS)
 def test_nobody_listening_is_temporary(name: str) -> None:
-    error = failure(URLS[name].replace("HOST", f"127.0.0.1:{free_port()}"))
+    with refusing_port() as port:
+        error = failure(URLS[name].replace("HOST", f"127.0.0.1:{port}"))
     assert not error.permanent
     assert error.reason.endswith(": no connection or no answer")
 
@@ -224,14 +225,14 @@ def test_no_secret_and_no_address_is_told(
     sink: AnySink, log: Lines, capfd: pytest.CaptureFixture[str], name: str, status: int
 ) -> None:
     sink.answer = says(status, {"error": f"{SECRET} {ALARM.address}", "code": status})
-    url = URLS[name].replace("HOST", sink.host if status else f"127.0.0.1:{free_port()}")
-    gateway = gateways.build(url)
-    assert isinstance(gateway, ThreadGateway)
-    told = gateway.label
-    try:
-        gateway.send(ALARM)
-    except GatewayError as error:
-        told += error.reason
+    with refusing_port() as port:
+        gateway = gateways.build(URLS[name].replace("HOST", sink.host if status else f"127.0.0.1:{port}"))
+        assert isinstance(gateway, ThreadGateway)
+        told = gateway.label
+        try:
+            gateway.send(ALARM)
+        except GatewayError as error:
+            told += error.reason
     everything = told + "\n".join(log.lines) + "".join(capfd.readouterr())
     for private in (SECRET, ALARM.address, "127.0.0.1", DELIVERY.code):
         assert private not in everything

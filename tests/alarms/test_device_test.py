@@ -18,7 +18,7 @@ from alarms.models import Alarm, DeviceMessage
 from organizations.models import Device, Organization, User
 from tests.dialect import refused
 from tests.factories import DeviceFactory, MembershipFactory, OrganizationFactory, UserFactory, member
-from tests.sinks import HttpSink, MailSink, answers, free_port
+from tests.sinks import HttpSink, MailSink, answers, refusing_port
 
 pytestmark = pytest.mark.django_db
 
@@ -92,10 +92,11 @@ def test_the_gateway_gets_a_message_that_says_it_is_a_test(
 def test_the_next_gateway_is_tried_where_one_fails_and_all_are_told(
     own: APIClient, device: Device, sms: Any, http_sink: HttpSink
 ) -> None:
-    away = f"http://localhost:{free_port()}"
     http_sink.behaviours[ADDRESS] = answers(404, 503, 200)
-    sms(away, f"{http_sink.url}/first", f"{http_sink.url}/second", f"{http_sink.url}/third", "log:")
-    answer = ask(own, device).json()
+    with refusing_port() as port:
+        away = f"http://localhost:{port}"
+        sms(away, f"{http_sink.url}/first", f"{http_sink.url}/second", f"{http_sink.url}/third", "log:")
+        answer = ask(own, device).json()
     assert (answer["status"], answer["gateway"], answer["reason"]) == (2, "127.0.0.1", "")
     assert answer["tried"][0]["gateway"] == "localhost"
     assert answer["tried"][0]["reason"].startswith("no connection")

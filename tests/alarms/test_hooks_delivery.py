@@ -16,7 +16,7 @@ from alarms.hooks.registering import send_test
 from alarms.models import Hook, HookEvent
 from organizations.models import Organization
 from tests.alarms.hooks import HookSink, age, events_of, expected_signature, hangs, hook_at, hook_sink, tries
-from tests.sinks import answers, closes_first, free_port
+from tests.sinks import answers, closes_first, refusing_port
 
 pytestmark = pytest.mark.django_db
 
@@ -154,8 +154,9 @@ def test_of_a_long_answer_only_the_status_counts(hook: Hook, sink: HookSink) -> 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:{port}/hook", "https://127.0.0.1:{port}/", "http://a..b/"])
 def test_a_hook_that_is_nowhere_is_tried_again(brigade: Organization, url: str) -> None:
-    [event] = events_of(hook_at(url.format(port=free_port()), brigade))
-    deliver()
+    with refusing_port() as port:
+        [event] = events_of(hook_at(url.format(port=port), brigade))
+        deliver()
     [(_event, status, reason)] = tries()
     assert status is None
     assert reason

@@ -14,7 +14,7 @@ from django.utils import timezone
 from alarms.models import DeviceMessage, Sender
 from tests import factories
 from tests.processes import Processes, service, until
-from tests.sinks import Behaviour, HttpSink, answers, free_port
+from tests.sinks import Behaviour, HttpSink, answers, refusing_port
 
 SCHEDULED, SENT, FAILED = (DeviceMessage.Status.SCHEDULED, DeviceMessage.Status.SENT, DeviceMessage.Status.FAILED)
 
@@ -124,8 +124,11 @@ def test_where_the_first_is_down_the_second_takes_over_and_no_secret_is_kept(
     transactional_db: None, tmp_path: Path, http_sink: HttpSink
 ) -> None:
     second = http_sink.url.replace("127.0.0.1", "localhost")
-    down = f"http://user:hunter2@127.0.0.1:{free_port()}/hunter2?token=hunter2"
-    with service(tmp_path, GATEWAY_SMS=f"{down} {second}/hunter2?token=hunter2") as processes:
+    down, rest = "http://user:hunter2@127.0.0.1", "/hunter2?token=hunter2"
+    with (
+        refusing_port() as port,
+        service(tmp_path, GATEWAY_SMS=f"{down}:{port}{rest} {second}{rest}") as processes,
+    ):
         processes.start("sender")
         until(lambda: Sender.objects.exists())
         http_sink.behaviours["+4915100001"] = answers(429, **{"Retry-After": "3600"})

@@ -16,7 +16,7 @@ from alarms import gateways
 from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError, LoopGateway
 from tests.alarms.test_texts import to
-from tests.sinks import free_port
+from tests.sinks import refusing_port
 from tests.twilio import ACCOUNT, TOKEN, VOICE, Order, Refusal, TwilioSink, parsed, spoken
 
 SMS = to(address="+4915112345678", code="0123456789ab", attempt=3)
@@ -165,7 +165,8 @@ def test_a_refusal_is_told_by_its_codes_and_never_by_its_words(
 
 
 def test_nobody_listening_is_temporary() -> None:
-    error = send(f"twilio+call://{ACCOUNT}:t@127.0.0.1:{free_port()}/+4930?scheme=http", CALL)
+    with refusing_port() as port:
+        error = send(f"twilio+call://{ACCOUNT}:t@127.0.0.1:{port}/+4930?scheme=http", CALL)
     assert error is not None
     assert (error.reason, error.permanent) == ("no connection: ClientConnectorError", False)
 

@@ -16,7 +16,7 @@ from inbox.mailing import CopiesLeft, mail_copies
 from organizations.models import Organization, User
 from tests.factories import OrganizationFactory, member
 from tests.inbox.test_mail_copies_by_a_worker import Server, text_of
-from tests.sinks import free_port
+from tests.sinks import refusing_port
 
 pytestmark = pytest.mark.django_db
 
@@ -279,10 +279,11 @@ def test_the_rest_comes_next_time_where_the_server_hangs_up(server: Server, thre
 def test_a_mail_server_that_is_away_is_waited_for_a_day(
     server: Server, three: list[User], post: Post, settings: Any, later: timedelta, copies: int
 ) -> None:
-    settings.EMAIL_PORT = free_port()
     post(*three)
-    with pytest.raises(CopiesLeft):
-        work()
+    with refusing_port() as port:
+        settings.EMAIL_PORT = port
+        with pytest.raises(CopiesLeft):
+            work()
     settings.EMAIL_PORT = server.port
     for when in (later, 0 * HOUR):
         work(when)

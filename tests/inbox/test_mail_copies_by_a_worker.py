@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from organizations.models import Group, Organization, User
 from tests.client import Client
 from tests.factories import GroupFactory, OrganizationFactory, member
 from tests.processes import Processes, service, until
-from tests.sinks import Mail, MailSink, free_port
+from tests.sinks import Mail, MailSink, refusing_port
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -123,14 +123,16 @@ def test_what_was_sent_while_the_mail_server_was_down_comes_once_to_each_in_thei
     users = [member(brigade, language=language, inbox_to_email=True) for language in languages]
     without = member(brigade)
     group = group_of(brigade, *users, without)
-    port = free_port()
+    away = ExitStack()
+    port = away.enter_context(refusing_port())
     expected = {"en": "Drill on 1 May", "de": "Übung am 1 May", "fr": "Exercice le 1 May"}
-    with running(tmp_path, "web", "worker", port=port) as processes:
+    with away, running(tmp_path, "web", "worker", port=port) as processes:
         translations = {"de": "Übung am {0}", "fr": "Exercice le {0}"}
         body = {"message": "Drill on {0}", "translations": translations, "parameters": ["1 May"]}
         assert ask(processes, member(brigade), toGroupId=[group.pk], toUserId=[users[0].pk], **body) == 201
         until(lambda: copies().filter(attempts__gte=1, status="todo").exists(), what="an attempt has failed")
         assert not InboxMessage.objects.exclude(copy_settled_at=None).exists()
+        away.close()
         server = Server(port=port)
         try:
             until(lambda: not copies().exists(), seconds=LONG, what="the job is done")
