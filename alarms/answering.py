@@ -3,20 +3,62 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from django.db import transaction
-from django.db.models import F
-from django.db.models.functions import Now
+from django.db import connection, transaction
 from rest_framework.exceptions import NotFound
 
 from alarms.hooks import recording
-from alarms.models import Alarm, AlarmMessage, AlarmMessageQuerySet, DeviceMessage, Feedback
+from alarms.models import Alarm, AlarmMessage
 from messaging_project.errors import Conflict
 from organizations.models import Organization
+from organizations.rows import Columns
 
 logger = logging.getLogger(__name__)
+
+RECIPIENT = Columns(AlarmMessage, "r")
+
+# Whoever writes device messages waits for this lock or passes over it, so an answer and a result or a move of turns see
+# each other's work. In the order in which others lock recipients too.
+LOCK = f"""
+    SELECT statement_timestamp(), a.organization_id, {RECIPIENT.sql}
+    FROM alarms_alarmmessage r JOIN alarms_alarm a ON a.id = r.alarm_id
+    WHERE r.user_id = %(user)s AND {{which}}
+    ORDER BY r.id
+    FOR NO KEY UPDATE OF r
+"""  # noqa: S608 - made of constants
+OF_ALARM = "r.alarm_id = %(alarm)s"
+OF_ALARM_OF_ORGANIZATION = f"{OF_ALARM} AND a.organization_id = %(organization)s"
+ANSWERABLE = """
+    a.organization_id = %(organization)s AND a.closed_at IS NULL
+    AND r.deadline > coalesce(%(now)s::timestamptz, statement_timestamp())
+"""
+
+# A statement of its own, so that it is after the lock that it is asked whether an alarm is open and what there is to
+# cancel: the lock may have been waited for until the closing or the planning was done, of which LOCK knows nothing.
+KEEP = """
+    WITH answered AS (
+        UPDATE alarms_alarmmessage r SET response = %(response)s, responded_at = %(now)s, escalating = false
+        WHERE r.id = ANY(%(recipients)s::bigint[])
+            AND (SELECT a.closed_at IS NULL FROM alarms_alarm a WHERE a.id = r.alarm_id)
+        RETURNING r.id
+    ), cancelled AS (
+        UPDATE alarms_devicemessage SET status = 5, changed_at = %(now)s, reason = 'answered'
+        WHERE alarm_message_id = ANY(array(SELECT id FROM answered))
+            -- Scheduled. Written with = 0, statistics of a quiet hour let it look through all that are.
+            AND status < 1
+    ), history AS (
+        INSERT INTO alarms_feedback (alarm_message_id, response, source, created_at)
+        SELECT id, %(response)s, %(source)s, %(now)s FROM answered ORDER BY id
+    )
+    SELECT id, EXISTS (
+        SELECT FROM alarms_hook h
+        WHERE h.organization_id = %(organization)s AND h.is_active AND 'feedback.given' = ANY(h.events)
+    )
+    FROM answered
+"""
 
 
 def answer_alarm(
@@ -34,16 +76,16 @@ def answer_alarm(
     (repeating the answer in force is always allowed).
     """
     with transaction.atomic():
-        found = recipients().filter(alarm_id=alarm_id, user_id=user_id)
-        if organization is not None:
-            found = found.filter(alarm__organization=organization)
-        recipient = found.first()
-        if recipient is None:
+        which = OF_ALARM if organization is None else OF_ALARM_OF_ORGANIZATION
+        values = {"alarm": alarm_id, "user": user_id, "organization": organization.pk if organization else None}
+        found = locked(which, values)
+        if not found:
             check_raised(alarm_id=alarm_id, user_id=user_id, organization=organization)
             # One that is raised by now was perhaps not when its recipients were looked for.
-            recipient = found.first()
-        if recipient is None:
+            found = locked(which, values)
+        if not found:
             raise NotFound(f"alarmID: user {user_id} is no recipient of an alarm {alarm_id}.")
+        [recipient] = found
         if recipient.response is response:
             return
         now = now or recipient.database_now  # type: ignore[attr-defined] # annotated
@@ -71,8 +113,7 @@ def answer_organization(
     Raises: Conflict if there is none.
     """
     with transaction.atomic():
-        found = recipients().answerable(now or Now()).filter(alarm__organization=organization, user_id=user_id)
-        answerable = list(found)
+        answerable = locked(ANSWERABLE, {"user": user_id, "organization": organization.pk, "now": now})
         changed = [recipient for recipient in answerable if recipient.response is not response]
         if changed:
             now = now or changed[0].database_now  # type: ignore[attr-defined] # annotated
@@ -82,35 +123,31 @@ def answer_organization(
             raise Conflict(f"organizationID: user {user_id} has no alarm to answer in organization {organization.pk}.")
 
 
-def recipients() -> AlarmMessageQuerySet:
-    """Recipients, locked, each with the database's time as `database_now` and their alarm's `organization_id`.
+def locked(which: str, values: Mapping[str, Any]) -> list[AlarmMessage]:
+    """Return recipients, locked, each with the database's time (`database_now`) and its alarm's `organization_id`."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK.format(which=which), values)
+        return [_recipient(*row) for row in cursor.fetchall()]
 
-    Whoever writes device messages waits for this lock or passes over it, so an answer and a result or a move of turns
-    see each other's work.
-    """
-    locked = AlarmMessage.objects.select_for_update(no_key=True, of=("self",))
-    return locked.annotate(database_now=Now(), organization_id=F("alarm__organization_id")).order_by("pk")
+
+def _recipient(now: datetime, organization_id: int, *columns: object) -> AlarmMessage:
+    recipient = RECIPIENT.instance(columns)
+    recipient.database_now, recipient.organization_id = now, organization_id  # type: ignore[attr-defined] # annotated
+    return recipient
 
 
 def keep(changed: Sequence[AlarmMessage], *, response: bool, source: str, now: datetime) -> Sequence[AlarmMessage]:
-    """Write the answer of locked recipients, its history and the end of their escalation (contract 3, rule 6); return
-    those whose alarm is open.
-
-    Whether it is open is asked with the UPDATE, after the lock: it may have been waited for until the closing was done,
-    of which the query that locked knows nothing.
-    """
-    ids = [recipient.pk for recipient in changed]
-    still_open = AlarmMessage.objects.filter(pk__in=ids, alarm__closed_at=None)
-    if still_open.update(response=response, responded_at=now, escalating=False) < len(ids):
-        left = set(still_open.values_list("pk", flat=True))
-        changed = [recipient for recipient in changed if recipient.pk in left]
-    DeviceMessage.objects.filter(alarm_message__in=[recipient.pk for recipient in changed]).cancel(
-        reason="answered", now=now
-    )
-    Feedback.objects.bulk_create(
-        Feedback(alarm_message=recipient, response=response, source=source, created_at=now) for recipient in changed
-    )
-    recording.feedback_given(changed, response=response, source=source)
+    """Write the answer of locked recipients of one organization, its history and the end of their escalation
+    (contract 3, rule 6); return those whose alarm is open."""
+    values: dict[str, Any] = {"response": response, "source": source, "now": now}
+    values["recipients"] = [recipient.pk for recipient in changed]
+    values["organization"] = changed[0].organization_id  # type: ignore[attr-defined] # annotated
+    with connection.cursor() as cursor:
+        cursor.execute(KEEP, values)
+        is_told: dict[int, bool] = dict(cursor.fetchall())
+    changed = [recipient for recipient in changed if recipient.pk in is_told]
+    if any(is_told.values()):
+        recording.feedback_given(changed, response=response, source=source)
     for recipient in changed:
         logger.info(
             "answered: alarm=%d message=%s user=%d response=%s",

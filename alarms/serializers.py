@@ -7,7 +7,8 @@ from drf_spectacular.utils import OpenApiExample, extend_schema_serializer
 from rest_framework import serializers
 
 from alarms.models import STATES, DeviceMessage
-from alarms.raising import AlarmOrder, Resources
+from alarms.raising import AlarmOrder
+from alarms.resources import Resources
 from escalations.models import MAX_TIMEOUT
 from messaging_project.api import (
     IdField,
@@ -194,13 +195,13 @@ class PreviewSerializer(serializers.Serializer[object]):
 
 
 class DeviceStatusSerializer(serializers.Serializer[object]):
-    date = UtcDateTimeField(source="changed_at", help_text="When the status changed last.")
-    name = serializers.CharField(source="device_name")
+    date = UtcDateTimeField(help_text="When the status changed last.")
+    name = serializers.CharField()
     status = serializers.ChoiceField(
         choices=DeviceMessage.Status.choices,
         help_text="0 scheduled, 1 sending, 2 sent, 3 delivered, 4 failed, 5 cancelled",
     )
-    type = serializers.ChoiceField(source="way", choices=Way.choices)
+    type = serializers.ChoiceField(choices=Way.choices)
 
 
 @extend_schema_serializer(

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from alarms import reading
 from alarms.answering import answer_alarm, answer_organization
 from alarms.closing import close_alarm
-from alarms.models import Alarm, AlarmMessage
+from alarms.models import Alarm
 from alarms.previewing import preview
 from alarms.raising import AlarmOrder, raise_alarm
 from alarms.repeating import HEADER, MAX_LENGTH, repeatable
@@ -161,9 +161,8 @@ class AlarmsViewSet(ViewSet):
         )
         page = query_page(request)
         only_user_id = only_user(request, may_administer=may_administer)
-        alarms = reading.visible_alarms(organization, only_user_id=only_user_id)
-        shown = reading.rendered(list(alarms[page]), only_user_id=only_user_id)
-        return Response({"alarms": shown, "totalAlarms": alarms.count()})
+        alarms, total = reading.visible_alarms(organization, page, only_user_id=only_user_id)
+        return Response({"alarms": alarms, "totalAlarms": total})
 
 
 class MessageStatusViewSet(ViewSet):
@@ -187,15 +186,10 @@ class MessageStatusViewSet(ViewSet):
         asking = principal(request)
         if not may_administer and not (isinstance(asking, User) and asking.pk == user_id):
             raise PermissionDenied("user_id: only an admin or an API token may read the status of another user.")
-        recipient = (
-            AlarmMessage.objects.filter(alarm_id=number, alarm__organization=organization, user_id=user_id)
-            .only("message_id")
-            .first()
-        )
-        if recipient is None:
+        found = reading.message_status(alarm_id=number, organization_id=organization.pk, user_id=user_id)
+        if found is None:
             raise NotFound(f"user_id: alarm {number} did not notify user {user_id}.")
-        devices = recipient.device_messages.order_by("turn", "pk")
-        return Response(AlarmMessageStatusSerializer({"devices": devices, "messageId": recipient.message_id}).data)
+        return Response(found)
 
 
 class FeedbackViewSet(ViewSet):

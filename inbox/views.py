@@ -54,7 +54,7 @@ GENERIC = OpenApiResponse(GenericResponseSerializer, description="generic respon
 
 
 def answer(
-    text: str, messages: Sequence[InboxMessage], *, reader: User, now: datetime | None = None, code: int = 200
+    text: str, messages: Sequence[reading.Received], *, reader: User, now: datetime | None = None, code: int = 200
 ) -> Response:
     """Answer with messages as their reader sees them."""
     shown = reading.rendered(messages, reader=reader, now=now or timezone.now())
@@ -103,7 +103,8 @@ class InboxViewSet(ViewSet):
             now=timezone.now(),
         )
         people = "1 user" if sent.recipients == 1 else f"{sent.recipients} users"
-        return answer(f"Successfully sent the message to {people}", [sent.own], reader=sender, code=201)
+        own = reading.Received.of(sent.own)
+        return answer(f"Successfully sent the message to {people}", [own], reader=sender, code=201)
 
     @extend_schema(
         operation_id="ListMessages",
@@ -136,18 +137,18 @@ class InboxViewSet(ViewSet):
         known = [tag.removeprefix("W/") for tag in parse_etags(request.headers.get("If-None-Match", ""))]
         if not known:
             return None
-        tag = reading.current_etag(query, reader=reader, now=timezone.now())
+        tag = query.current_etag(reader=reader, now=timezone.now())
         if tag.removeprefix("W/") not in known and "*" not in known:
             return None
         return Response(status=status.HTTP_304_NOT_MODIFIED, headers={"ETag": tag})
 
     def _listed(self, query: reading.Query, reader: User) -> Response:
-        messages = list(query.of(reader))
+        messages = query.received(reader)
         # One moment for both: a tag that is ahead of its list would keep the list from being asked for again.
         now = timezone.now()
         response = answer(counted(messages), messages, reader=reader, now=now)
-        state = [(message.pk, message.instant_until) for message in messages]
-        response["ETag"] = reading.etag(state, query=query, reader=reader, now=now)
+        state = ((message.id, message.instant_until) for message in messages)
+        response["ETag"] = query.etag(state, reader=reader, now=now)
         return response
 
     @extend_schema(
@@ -159,10 +160,10 @@ class InboxViewSet(ViewSet):
     def retrieve(self, request: Request, id: str) -> Response:
         """View a message of the current user"""
         reader, number = acting_user(request), path_id(id, "id")
-        message = InboxMessage.objects.of(reader).filter(pk=number).first()
-        if message is None:
+        messages = reading.with_ids([number], reader=reader)
+        if not messages:
             raise there_is_no(number)
-        return answer("1 message", [message], reader=reader)
+        return answer("1 message", messages, reader=reader)
 
     @extend_schema(
         operation_id="MarkMessagesRead",

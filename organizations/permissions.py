@@ -5,11 +5,20 @@ Raises: NotFound (404) for what the caller may not know of, PermissionDenied (40
 
 from __future__ import annotations
 
+from django.db import connection
 from rest_framework.exceptions import NotFound, PermissionDenied
 from rest_framework.request import Request
 
 from organizations.authentication import OrganizationPrincipal, Principal
 from organizations.models import Device, Membership, Organization, User
+from organizations.rows import Columns
+
+ORGANIZATION = Columns(Organization, "o")
+MEMBERSHIP = f"""
+    SELECT m.role, {ORGANIZATION.sql}
+    FROM organizations_membership m JOIN organizations_organization o ON o.id = m.organization_id
+    WHERE m.organization_id = %s AND m.user_id = %s AND o.is_active
+"""  # noqa: S608 - made of constants
 
 MANAGED_ELSEWHERE = "userID: this user is managed by another organization."
 
@@ -48,14 +57,13 @@ def visible_organization(
         if asking.organization.pk != organization_id:
             raise NotFound(f"{field}: there is no organization {organization_id}.")
         return asking.organization, True
-    membership = (
-        asking.memberships.select_related("organization")
-        .filter(organization_id=organization_id, organization__is_active=True)
-        .first()
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(MEMBERSHIP, [organization_id, asking.pk])
+        membership = cursor.fetchone()
     if membership is None:
         raise NotFound(f"{field}: there is no organization {organization_id}.")
-    return membership.organization, membership.role == Membership.Role.ADMIN
+    role, *organization = membership
+    return ORGANIZATION.instance(organization), role == Membership.Role.ADMIN
 
 
 def administered_organization(request: Request, organization_id: int) -> Organization:

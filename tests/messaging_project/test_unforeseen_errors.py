@@ -51,7 +51,7 @@ def test_an_answer_that_cannot_be_rendered_is_500_in_json(
     def fail(*_arguments: object, **_options: object) -> None:
         raise RuntimeError("the inside")
 
-    monkeypatch.setattr("rest_framework.renderers.JSONRenderer.render", fail)
+    monkeypatch.setattr("messaging_project.renderers.JSONRenderer.render", fail)
     response = world.get(path)
     assert refused(response, 500)
     assert "inside" not in response.content.decode()
