@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPECTACULAR := $(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json
 
-.PHONY: install install-dev run schema pictures test check
+.PHONY: install install-dev run schema pictures bench test check
 
 install: .venv/installed
 
@@ -31,6 +31,10 @@ schema: install
 # Those of docs/admin.md. Needs Chromium.
 pictures: install-dev
 	$(BIN)/python docs/screenshots.py
+
+# About 10 minutes; the figures go to .bench. With BENCH="--quick", for one, only what it takes to see that it works.
+bench: install-dev
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 check: install-dev
 	$(BIN)/ruff check .
