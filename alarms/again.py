@@ -7,8 +7,9 @@ from datetime import datetime
 from django.db.models import Exists, OuterRef, QuerySet
 
 from alarms.models import Alarm, AlarmMessage
-from alarms.raising import AlarmOrder, Resources, raise_alarm
+from alarms.raising import AlarmOrder, raise_alarm
 from alarms.repeating import Repeatable
+from alarms.resources import Resources
 from messaging_project.errors import Conflict
 from organizations.models import Membership
 

@@ -10,7 +10,8 @@ from rest_framework.exceptions import ValidationError
 
 from alarms.models import Alarm
 from alarms.planning import entries_in_force, usable_devices, usable_lines
-from alarms.raising import NO_RECIPIENT, AlarmOrder, check_resources, fixed, recipient_ids, unavailable_ids
+from alarms.raising import NO_RECIPIENT, AlarmOrder, fixed
+from alarms.resources import check_resources, recipient_ids, unavailable_ids
 from escalations.plan import plan
 from organizations.models import Way
 
@@ -33,7 +34,7 @@ def preview(*, order: AlarmOrder, now: datetime) -> Preview:
     """
     start = order.start(now)
     check_resources(order.organization, order.resources)
-    users = recipient_ids(order, at=start)
+    users = recipient_ids(order.resources, order.organization, at=start)
     if not users:
         raise ValidationError(NO_RECIPIENT)
     alarm = Alarm(organization=order.organization, **fixed(order.organization))
@@ -42,13 +43,13 @@ def preview(*, order: AlarmOrder, now: datetime) -> Preview:
     counts: Counter[str] = Counter()
     unreachable = []
     for user_id in users:
-        ways = {step.wayofalarm for step in plan(entries[user_id], devices[user_id].keys())}
-        counts.update({way: len(devices[user_id][way]) for way in ways})
+        ways = {step.wayofalarm for step in plan(entries[user_id], devices[user_id])}
+        counts.update({way: devices[user_id][way] for way in ways})
         if not ways:
             unreachable.append(user_id)
     return Preview(
         len(users),
         {way: counts[way] for way in Way.values if way in counts},
         unreachable,
-        unavailable_ids(order, at=start),
+        unavailable_ids(order.resources, order.organization, at=start),
     )

@@ -4,102 +4,72 @@ future is written with the job that raises it then."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection, transaction
 from django.utils.translation import gettext_lazy as _
 from procrastinate.types import JSONDict
 from rest_framework.exceptions import ValidationError
 
-from alarms import tasks, texts
+from alarms import planning, tasks, texts
 from alarms.closing import close_alarm
 from alarms.hooks.recording import alarm_raised
 from alarms.models import Alarm
 from alarms.repeating import Repeatable, first_alarm, keep
+from alarms.resources import NOBODY, RECIPIENTS, Resources, check_resources, recipient_ids
 from alarms.templating import named_by, template_of
-from escalations.models import Escalation, ResponseTimeout
-from inbox.sending import announce_alarm
-from messaging_project.api import listed
-from organizations.availability import ABSENT
-from organizations.models import Group, Membership, Organization
+from inbox.sending import announce_alarm, tell_of_alarm
+from organizations.models import Organization
 
 logger = logging.getLogger(__name__)
 
 FURTHEST_START = timedelta(days=366)
 RECIPIENTS_PER_JOB = 500
-# The first job is small, so that the first messages leave while the others are still being planned.
-RECIPIENTS_OF_FIRST_JOB = 50
-
-# Members who are meant as such, or as members of a group.
-IN_GENERAL = """(
-    %(all_users)s OR EXISTS (
-        SELECT FROM organizations_group_memberships g
-        WHERE g.membership_id = m.id AND g.group_id = ANY(%(units)s)
-    )
-)"""
-
-# Whoever is named is alarmed although they are not available.
-RECIPIENTS = f"""
-    SELECT u.id
-    FROM organizations_user u
-    WHERE u.is_active AND EXISTS (
-        SELECT FROM organizations_membership m
-        WHERE m.user_id = u.id AND m.organization_id = %(organization)s
-            AND (u.id = ANY(%(users)s) OR {IN_GENERAL} AND NOT {ABSENT})
-    )
-"""  # noqa: S608 - made of constants
-
-UNAVAILABLE = f"""
-    SELECT u.id
-    FROM organizations_membership m JOIN organizations_user u ON u.id = m.user_id
-    WHERE m.organization_id = %(organization)s AND u.is_active AND NOT u.id = ANY(%(users)s)
-        AND {IN_GENERAL} AND {ABSENT}
-    ORDER BY u.id
-"""  # noqa: S608 - made of constants
+# So many are planned with the raising itself: the first messages leave as soon as it is committed, and a small alarm,
+# of which there may be very many at once, needs no job.
+PLANNED_AT_ONCE = 50
 
 NO_RECIPIENT = {"alarmResources": _("No recipient is left: nobody active and available is among them.")}
 
-# Answers the range of ids of each job's recipients: the jobs then need no list of them.
+FIXED = """
+    SELECT coalesce((SELECT seconds FROM escalations_responsetimeout t WHERE t.organization_id = o.id), %(default)s),
+        EXISTS (
+            SELECT FROM escalations_escalation e JOIN escalations_escalationconfiguration c ON c.id = e.configuration_id
+            WHERE c.organization_id = o.id
+        )
+    FROM organizations_organization o WHERE o.id = %(organization)s
+"""
+
+# Answers the range of ids of each chunk of recipients, so that jobs need no list of them.
 INSERT_RECIPIENTS = f"""
     WITH recipients AS (
         INSERT INTO alarms_alarmmessage (alarm_id, user_id, deadline)
         SELECT %(alarm)s, id, %(deadline)s FROM ({RECIPIENTS}) AS recipient ORDER BY id
-        RETURNING id
+        RETURNING id, user_id
     ), numbered AS (
-        SELECT id, row_number() OVER (ORDER BY id) - 1 AS number FROM recipients
+        SELECT id, user_id, row_number() OVER (ORDER BY id) - 1 AS number FROM recipients
     )
-    SELECT min(id), max(id), count(*) FROM numbered
-    GROUP BY CASE WHEN number >= %(first)s THEN 1 + (number - %(first)s) / %(chunk)s ELSE 0 END ORDER BY 1
+    SELECT min(id), max(id), count(*),
+        coalesce(array_agg(id ORDER BY id) FILTER (WHERE number < %(at_once)s), '{{}}'),
+        coalesce(array_agg(user_id ORDER BY id) FILTER (WHERE number < %(at_once)s), '{{}}')
+    FROM numbered
+    GROUP BY CASE WHEN number >= %(at_once)s THEN 1 + (number - %(at_once)s) / %(chunk)s ELSE 0 END ORDER BY 1
 """  # noqa: S608 - made of constants
 
 
-@dataclass(frozen=True)
-class Resources:
-    """Whom an alarm is for: the union of all members, users and groups.
+class Chunk(NamedTuple):
+    """Recipients of an alarm, which are planned together."""
 
-    Its fields are stored with an alarm that is scheduled (Alarm.pending_resources): to rename one takes a migration.
-    """
-
-    all_users: bool = False
-    users: Sequence[int] = ()
-    units: Sequence[int] = ()
-
-    def __bool__(self) -> bool:
-        """Whether anybody is meant."""
-        return bool(self.all_users or self.users or self.units)
-
-    def of(self, organization_id: int, *, now: datetime) -> dict[str, Any]:
-        """Return the values of RECIPIENTS."""
-        return {
-            "organization": organization_id,
-            "now": now,
-            "all_users": self.all_users,
-            "users": list(self.users),
-            "units": list(self.units),
-        }
+    first_id: int
+    last_id: int
+    recipients: int
+    ids: list[int]
+    """Of those that are planned at once; of others the range will do."""
+    users: list[int]
+    """Theirs."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +78,7 @@ class AlarmOrder:
 
     organization: Organization
     message: str = ""
-    resources: Resources = Resources()
+    resources: Resources = NOBODY
     event_name: str | None = ""
     """None: that of the template."""
     starts_at: datetime | None = None
@@ -179,7 +149,10 @@ def raise_alarm(
             pending_resources=vars(order.resources) if later else None,
             **fixed(order.organization),
         )
-        recipients = len(recipient_ids(order, at=start)) if later else begin(alarm, order.resources, now=now)
+        if later:
+            recipients = len(recipient_ids(order.resources, order.organization, at=start))
+        else:
+            recipients = begin(alarm, order.resources, now=now)
         if not recipients:
             raise ValidationError(NO_RECIPIENT)
         if later:
@@ -229,10 +202,10 @@ def tell(alarm: Alarm, recipients: int) -> None:
 
 def fixed(organization: Organization) -> dict[str, int | bool]:
     """Return what the raising of an alarm fixes of its organization (contract 3, rule 7)."""
-    return {
-        "response_timeout": ResponseTimeout.in_force(organization),
-        "organization_escalation": Escalation.objects.filter(configuration__organization=organization).exists(),
-    }
+    with connection.cursor() as cursor:
+        cursor.execute(FIXED, {"organization": organization.pk, "default": settings.DEFAULT_RESPONSE_TIMEOUT})
+        names = ("response_timeout", "organization_escalation")
+        return dict(zip(names, cursor.fetchone(), strict=True))
 
 
 def begin(alarm: Alarm, resources: Resources, *, now: datetime) -> int:
@@ -241,18 +214,34 @@ def begin(alarm: Alarm, resources: Resources, *, now: datetime) -> int:
     if alarm.organization.alarms_in_inbox:
         text, parameters = texts.for_inbox(alarm)
         announce_alarm(alarm_id=alarm.pk, organization=alarm.organization, text=text, parameters=parameters, now=now)
-    jobs: list[JSONDict] = [
-        {"alarm_id": alarm.pk, "first_id": first, "last_id": last} for first, last, _count in chunks
-    ]
-    recipients = sum(count for _first, _last, count in chunks)
+    jobs: list[JSONDict] = []
+    for chunk in chunks:
+        if chunk.ids:
+            plan_at_once(alarm, chunk, now=now)
+        else:
+            jobs.append({"alarm_id": alarm.pk, "first_id": chunk.first_id, "last_id": chunk.last_id})
     if jobs:
         tasks.plan.batch_defer(*jobs)
+    recipients = sum(chunk.recipients for chunk in chunks)
+    if recipients:
         alarm_raised(alarm, recipients=recipients)
     return recipients
 
 
-def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> list[tuple[int, int, int]]:
-    """Write a recipient for each active user meant; return first id, last id and number of those of each job."""
+def plan_at_once(alarm: Alarm, chunk: Chunk, *, now: datetime) -> None:
+    """Plan a chunk here and now. If that goes wrong, the alarm is raised all the same: a job tries it again."""
+    try:
+        with transaction.atomic():
+            planning.plan_recipients(alarm, list(zip(chunk.ids, chunk.users, strict=True)), now=now)
+            if alarm.organization.alarms_in_inbox:
+                tell_of_alarm(alarm_id=alarm.pk, user_ids=chunk.users)
+    except Exception:
+        logger.exception("planning failed, a job tries it again: alarm=%d", alarm.pk)
+        tasks.plan.defer(alarm_id=alarm.pk, first_id=chunk.first_id, last_id=chunk.last_id)
+
+
+def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> list[Chunk]:
+    """Write a recipient for each active user meant."""
     with connection.cursor() as cursor:
         cursor.execute(
             INSERT_RECIPIENTS,
@@ -261,38 +250,8 @@ def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> l
                 "alarm": alarm.pk,
                 # One that is raised late, as no worker ran, is not over before it is planned.
                 "deadline": alarm.until(max(alarm.starts_at, now) + alarm.timeout),
-                "first": RECIPIENTS_OF_FIRST_JOB,
+                "at_once": PLANNED_AT_ONCE,
                 "chunk": RECIPIENTS_PER_JOB,
             },
         )
-        chunks: list[tuple[int, int, int]] = cursor.fetchall()
-    return chunks
-
-
-def recipient_ids(order: AlarmOrder, *, at: datetime) -> list[int]:
-    """Return the users whom an alarm that starts then would have, as far as known now."""
-    return user_ids(f"{RECIPIENTS} ORDER BY u.id", order, at=at)
-
-
-def unavailable_ids(order: AlarmOrder, *, at: datetime) -> list[int]:
-    """Return the users whom an alarm that starts then would leave out, as they are not available."""
-    return user_ids(UNAVAILABLE, order, at=at)
-
-
-def user_ids(query: str, order: AlarmOrder, *, at: datetime) -> list[int]:
-    with connection.cursor() as cursor:
-        cursor.execute(query, order.resources.of(order.organization.pk, now=at))
-        return [user_id for (user_id,) in cursor.fetchall()]
-
-
-def check_resources(organization: Organization, resources: Resources) -> None:
-    """Raise a ValidationError that names the ids which are not the organization's."""
-    problems = {}
-    members = Membership.objects.filter(organization=organization, user_id__in=resources.users)
-    if unknown := set(resources.users) - set(members.values_list("user_id", flat=True) if resources.users else ()):
-        problems["users"] = _("Not members of the organization: %s.") % listed(unknown)
-    groups = Group.objects.filter(organization=organization, pk__in=resources.units)
-    if unknown := set(resources.units) - set(groups.values_list("pk", flat=True) if resources.units else ()):
-        problems["units"] = _("Not units of the organization: %s.") % listed(unknown)
-    if problems:
-        raise ValidationError({"alarmResources": problems})
+        return [Chunk(*row) for row in cursor.fetchall()]

@@ -19,6 +19,7 @@ from alarms.gateways.base import masked
 from alarms.hooks import recording
 from alarms.models import AlarmMessage, DeviceMessage
 from alarms.sending import DEVICE_MESSAGES, MAY_LEAVE_UNTIL
+from alarms.sending.outcomes import next_place
 from alarms.sending.results import MAX_TRIES, START_TIME, move_up
 from messaging_project.api import MAX_ID
 from messaging_project.errors import Conflict
@@ -72,7 +73,7 @@ def take_receipt(
         if status == Receipt.FAILED:
             if _is_of_before(message, date=date, attempt=attempt):
                 return
-            _failed(message, at=_within(message, date, now), now=now)
+            _failed(message, at=_within(message, date, now), date=date, now=now)
         else:
             _arrived(message, status=status, at=_within(message, date, now))
     where = f"{message.way} to {masked(message.address)} alarm={message.alarm_id}"
@@ -99,11 +100,18 @@ def _within(message: DeviceMessage, date: datetime | None, now: datetime) -> dat
 
 def _is_of_before(message: DeviceMessage, *, date: datetime | None, attempt: int | None) -> bool:
     """Whether a failure is of an attempt that another has followed. Where the gateway does not say, a failure that is
-    not later than one that led to the next gateway is the same again."""
+    not later than one that led to the next gateway is the same again, and so is one of the same date, which may lie
+    ahead where that gateway's clock does; the next gateway's clock may be right."""
     if attempt is not None:
         return attempt != message.attempts
-    known = [datetime.fromisoformat(tried["at"]) for tried in message.tried if tried["reason"] == REASON]
-    return date is not None and any(date <= at for at in known)
+    if date is None:
+        return False
+    known = [tried for tried in message.tried if tried["reason"] == REASON]
+    return any(
+        date <= datetime.fromisoformat(tried["at"])
+        or ("date" in tried and date == datetime.fromisoformat(tried["date"]))
+        for tried in known
+    )
 
 
 def _arrived(message: DeviceMessage, *, status: str, at: datetime) -> None:
@@ -120,19 +128,19 @@ def _arrived(message: DeviceMessage, *, status: str, at: datetime) -> None:
     message.save(update_fields=changed)
 
 
-def _failed(message: DeviceMessage, *, at: datetime, now: datetime) -> None:
+def _failed(message: DeviceMessage, *, at: datetime, date: datetime | None, now: datetime) -> None:
     """The gateway that took it has failed it for good: the next one gets it, if the recipient is still waited for.
 
-    Of what is under way the sender's result writes the end; a retry that waits is for another gateway, or another
-    attempt.
+    Of what is under way the sender's result writes the end, the same one (alarms/sending/results.py); a retry that
+    waits is for another gateway, or another attempt.
     """
     message.receipt = Receipt.FAILED
     if message.status != Status.SENT:
         message.save(update_fields=["receipt"])
         return
     message.changed_at, message.reason = at, REASON
-    following = _refused(message, at=at)
-    if following is not None and _is_waited_for(message, now):
+    following = _refused(message, at=at, date=date)
+    if following >= 0 and _is_waited_for(message, now):
         message.status, message.due_at, message.gateway = Status.SCHEDULED, now, following
     else:
         message.status = Status.FAILED
@@ -147,15 +155,17 @@ def _failed(message: DeviceMessage, *, at: datetime, now: datetime) -> None:
             cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
 
 
-def _refused(message: DeviceMessage, *, at: datetime) -> int | None:
-    """Note that the gateway has failed the message; return the place of the one that gets it next, None: all have."""
+def _refused(message: DeviceMessage, *, at: datetime, date: datetime | None) -> int:
+    """Note that the gateway has failed the message, with the date that it gave where that cannot be; return the place
+    of the one that gets it next, -1: all have."""
     line = owned.in_order((message.way, message.gateways_of))
     label = line[message.gateway].label if message.gateway < len(line) else ""
     if len(message.tried) < MAX_TRIES:
-        message.tried = [*message.tried, {"gateway": label, "at": at.isoformat(), "reason": REASON}]
+        tried = {"gateway": label, "at": at.isoformat(), "reason": REASON}
+        given = {} if date is None or date == at else {"date": date.isoformat()}
+        message.tried = [*message.tried, tried | given]
     message.refused |= 1 << message.gateway
-    left = [place for place in range(len(line)) if not message.refused >> place & 1]
-    return next((place for place in left if place > message.gateway), left[0] if left else None)
+    return next_place(message.gateway, refused=message.refused, gateways=len(line))
 
 
 def _is_waited_for(message: DeviceMessage, now: datetime) -> bool:

@@ -63,6 +63,12 @@ def sweep(timestamp: int) -> None:
     upkeep.sweep(now=database.now())
 
 
+@app.periodic(cron="17 * * * *", periodic_id="forget_rates")
+@app.task(name="alarms.forget_rates", queue="upkeep")
+def forget_rates(timestamp: int) -> None:
+    upkeep.forget_rates(now=database.now())
+
+
 @app.periodic(cron="* * * * * */2", periodic_id="retry_stalled_jobs")
 @app.task(name="alarms.retry_stalled_jobs", queue="upkeep")
 async def retry_stalled_jobs(timestamp: int) -> None:

@@ -143,6 +143,6 @@ def attempt(url: str, delivery: Delivery) -> str:
 
 async def _send_and_close(gateway: LoopGateway, delivery: Delivery) -> None:
     try:
-        await gateway.send(delivery)
+        await gateway.send_in_time(delivery)
     finally:
         await gateway.close()

@@ -78,9 +78,15 @@ def key_of(recipient: AlarmMessage) -> Key:
 
 def _minute(until: datetime, time_zone: str) -> tuple[datetime, bool]:
     """Return the minute of a time in a time zone, and whether it is today there."""
+    # Those who are reached together share the time: it is looked up once a minute.
+    return _minute_and_today(until, time_zone, timezone.now().replace(second=0, microsecond=0))
+
+
+@lru_cache(maxsize=1024)
+def _minute_and_today(until: datetime, time_zone: str, now: datetime) -> tuple[datetime, bool]:
     zone = zoneinfo.ZoneInfo(time_zone)
     minute = until.astimezone(zone).replace(second=0, microsecond=0)
-    return minute, minute.date() == timezone.now().astimezone(zone).date()
+    return minute, minute.date() == now.astimezone(zone).date()
 
 
 def plain(delivery: Delivery) -> str:

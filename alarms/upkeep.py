@@ -119,8 +119,13 @@ def sweep(*, now: datetime) -> None:
     follow_gateways()
     repeating.forget(now=now)
     answer_codes.forget(now=now)
-    DeviceRate.objects.filter(taken__0__lt=now - FORGET_RATES_AFTER).delete()
     Sender.objects.filter(heartbeat_at__lt=now - FORGET_SENDERS_AFTER).delete()
+
+
+def forget_rates(*, now: datetime) -> None:
+    """Forget when devices were last sent something that nobody asks for any more. Reads all of them: no index, so that
+    a claim changes a row in place."""
+    DeviceRate.objects.filter(taken__0__lt=now - FORGET_RATES_AFTER).delete()
 
 
 def time_out(*, now: datetime) -> None:

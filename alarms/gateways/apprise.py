@@ -105,7 +105,7 @@ class AppriseGateway(ThreadGateway):
         looked_at = self._looked_at(delivery.address)
         plugin = self._plugin(delivery.address, delivery.answer_url)
         if looked_at is None or plugin is None or not self._place.holds(looked_at, delivery.address):
-            raise GatewayError(f"{self.label}: the address is not valid", permanent=True)
+            raise GatewayError(f"{self.label}: the address is not valid", permanent=True, asked=False)
         service = apprise.Apprise(asset=ASSET)
         service.add(plugin)
         title, body = composed(delivery)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from typing import ClassVar
 from urllib.parse import urlsplit
+
+from django.conf import settings
 
 from alarms.delivery import Delivery
 
@@ -23,13 +26,19 @@ class GatewayError(Exception):
         reason: for people, in one line, without an address or a secret.
         permanent: trying again would be of no use.
         retry_after: the seconds that the gateway asks for before the next attempt, if it does.
+        asked: False where nothing left the house, as the address is not valid: that says nothing of the gateway.
     """
 
-    def __init__(self, reason: str, *, permanent: bool, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str, *, permanent: bool, retry_after: float | None = None, asked: bool = True) -> None:
         super().__init__(reason)
         self.reason = reason
         self.permanent = permanent
         self.retry_after = retry_after
+        self.asked = asked
+
+
+def no_answer() -> GatewayError:
+    return GatewayError(f"no answer within {settings.GATEWAY_TIMEOUT} s", permanent=False)
 
 
 class Gateway(ABC):
@@ -37,6 +46,8 @@ class Gateway(ABC):
 
     connections: ClassVar[int]
     """How many deliveries one sender has under way at once."""
+    patience: ClassVar[int] = 0
+    """How many more there may be, of those that hang."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -66,10 +77,19 @@ class LoopGateway(Gateway):
 
     @abstractmethod
     async def send(self, delivery: Delivery) -> None:
-        """Hand the message over.
+        """Hand the message over. May take for ever: whoever calls cancels it after GATEWAY_TIMEOUT (a sender does that
+        for all that are under way at once, as a timer for each takes a sixth of its time).
 
         Raises: GatewayError.
         """
+
+    async def send_in_time(self, delivery: Delivery) -> None:
+        """As `send`, but not for longer than GATEWAY_TIMEOUT."""
+        try:
+            async with asyncio.timeout(settings.GATEWAY_TIMEOUT):
+                await self.send(delivery)
+        except TimeoutError:
+            raise no_answer() from None
 
     @abstractmethod
     async def close(self) -> None:

@@ -49,7 +49,7 @@ class EmailGateway(ThreadGateway):
                 connection.open()
                 self._kept.connection = connection
             if not connection.send_messages([message]):
-                raise GatewayError("the address is not valid", permanent=True)
+                raise GatewayError("the address is not valid", permanent=True, asked=False)
         except smtplib.SMTPRecipientsRefused:
             raise  # The connection is as good as before.
         except Exception:
@@ -100,4 +100,6 @@ def failure(error: Exception) -> GatewayError:
     if isinstance(error, GatewayError):
         return error
     reason, permanent = mail.failure(error)
-    return GatewayError(reason, permanent=permanent)
+    # Backends find that an e-mail is not valid while they make it up. Of the network, an OSError may be a ValueError.
+    asked = isinstance(error, OSError) or not isinstance(error, ValueError)
+    return GatewayError(reason, permanent=permanent, asked=asked)

@@ -82,6 +82,11 @@ class Alarm(models.Model):
                 condition=Q(pending_resources__isnull=False, closed_at=None),
                 name="alarms_to_raise",
             ),
+            models.Index(
+                fields=["-starts_at", "-id"],
+                condition=Q(pending_resources__isnull=True, closed_at=None),
+                name="alarms_open",
+            ),
         )
         ordering = ("-starts_at", "-id")
         verbose_name = _("alarm")

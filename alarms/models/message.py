@@ -6,8 +6,9 @@ from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
 from alarms.models.alarm import Alarm, AlarmMessage
@@ -112,10 +113,11 @@ class DeviceMessage(models.Model):
             models.UniqueConstraint(fields=["alarm_message", "turn", "device"], name="each_device_once_per_turn"),
         )
         indexes = (
+            # Written in this way, only the claim finds it, and the claim no other (alarms/sending/claim.py).
             models.Index(
                 fields=["way", "gateways_of", "gateway", "alarm", "due_at"],
-                condition=Q(status=0),
-                name="messages_to_claim_by_pool",
+                condition=Q(Exact(F("status") + 0, 0)),
+                name="messages_to_claim",
             ),
             models.Index(fields=["due_at"], condition=Q(status=0), name="messages_next_due"),
             models.Index(fields=["lease_until"], condition=Q(status=1), name="messages_under_way"),

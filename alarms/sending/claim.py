@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
 from alarms.delivery import Delivery
+from alarms.models import DeviceMessage
 from alarms.sending import MAY_LEAVE_UNTIL, TRIED_AND_OVER
+from messaging_project.database import array
 
 # Seconds after which another sender may take over what a sender has taken up, unless it renews the lease.
 LEASE = 20
@@ -31,6 +32,8 @@ ROOM = f"greatest(0, least(excluded.granted, excluded.per_minute - cardinality({
 # asked   counts what is due for each device of a way that is throttled, and
 # rates   lets through as many as the minute has room for: whoever comes second waits here for the first, and counts
 #         what that one took. In the order of the devices, so that no two wait in a circle.
+# That a message is scheduled is asked as the index has it that is meant (status + 0 = 0), and in the end as none has it
+# (status < 1): no other comes into question, whatever the planner believes of how many there are.
 # The UPDATE decides, on what is committed, who still gets something: a recipient who answers at this moment either has
 # locked the row before (then it is not picked) or waits for this statement and cancels what is left. What a minute has
 # no room for waits for the next.
@@ -42,13 +45,13 @@ CLAIM = f"""
     ), alarms (way, gateways_of, gateway, free, id) AS (
         SELECT way, gateways_of, gateway, free, (
             SELECT min(m.alarm_id) FROM alarms_devicemessage m
-            WHERE m.status = 0 AND m.way = pools.way AND m.gateways_of = pools.gateways_of
+            WHERE m.status + 0 = 0 AND m.way = pools.way AND m.gateways_of = pools.gateways_of
                 AND m.gateway = pools.gateway
         ) FROM pools
         UNION ALL
         SELECT way, gateways_of, gateway, free, (
             SELECT min(m.alarm_id) FROM alarms_devicemessage m
-            WHERE m.status = 0 AND m.way = alarms.way AND m.gateways_of = alarms.gateways_of
+            WHERE m.status + 0 = 0 AND m.way = alarms.way AND m.gateways_of = alarms.gateways_of
                 AND m.gateway = alarms.gateway AND m.alarm_id > alarms.id
         ) FROM alarms WHERE id IS NOT NULL
     ), turns AS (
@@ -57,7 +60,7 @@ CLAIM = f"""
         FROM alarms
         WHERE (
             SELECT true FROM alarms_devicemessage m
-            WHERE m.status = 0 AND m.way = alarms.way AND m.gateways_of = alarms.gateways_of
+            WHERE m.status + 0 = 0 AND m.way = alarms.way AND m.gateways_of = alarms.gateways_of
                 AND m.gateway = alarms.gateway AND m.alarm_id = alarms.id AND m.due_at <= now()
             LIMIT 1
         )
@@ -65,7 +68,7 @@ CLAIM = f"""
     ), picked AS (
         SELECT due.id FROM turns CROSS JOIN LATERAL (
             SELECT m.id FROM alarms_devicemessage m
-            WHERE m.status = 0 AND m.way = turns.way AND m.gateways_of = turns.gateways_of
+            WHERE m.status + 0 = 0 AND m.way = turns.way AND m.gateways_of = turns.gateways_of
                 AND m.gateway = turns.gateway AND m.alarm_id = turns.id AND m.due_at <= now()
             ORDER BY m.due_at
             LIMIT greatest(1, turns.free / turns.alarms)
@@ -125,10 +128,12 @@ CLAIM = f"""
         receipt = CASE WHEN usable AND NOT waits THEN '' ELSE m.receipt END,
         changed_at = CASE WHEN waits THEN m.changed_at ELSE now() END
     FROM granted
-    WHERE m.id = granted.id AND m.status = 0
-    RETURNING m.status, m.turn, m.way, m.kind, m.gateways_of, m.gateway, m.refused, m.address, m.device_name,
-        m.attempts, granted.*
-"""  # noqa: S608 - made of constants
+    WHERE m.id = granted.id AND m.status < 1
+    RETURNING m.status, m.turn, m.id, granted.recipient_id, granted.message_id, granted.alarm_id,
+        granted.organization_id, granted.user_id, m.device_id, m.way, m.kind, m.gateways_of, m.gateway, m.refused,
+        m.address, m.device_name, m.attempts, granted.organization, granted.time_zone, granted.event_name,
+        granted.message, granted.language, granted.until, granted.code
+"""  # noqa: S608 - made of constants; from m.id on in the order of a Delivery's fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,59 +152,26 @@ def claim(*, sender_id: int, free: Mapping[Pool, int]) -> Claimed:
     claimed = Claimed([], [], [])
     if not pools:
         return claimed
-    ways, gateways_of, gateways, counts = zip(*pools, strict=True)
     limits = {way: count for way, count in settings.MESSAGES_PER_MINUTE.items() if count}
+    columns = map(array, zip(*pools, strict=True))
+    values: dict[str, str | int] = {
+        **dict(zip(("ways", "gateways_of", "gateways", "free"), columns, strict=True)),
+        "throttled": array(limits),
+        "per_minute": array(limits.values()),
+        "sender": sender_id,
+        "lease": LEASE,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            CLAIM,
-            {
-                "ways": list(ways),
-                "gateways_of": list(gateways_of),
-                "gateways": list(gateways),
-                "free": list(counts),
-                "throttled": list(limits),
-                "per_minute": list(limits.values()),
-                "sender": sender_id,
-                "lease": LEASE,
-            },
-        )
-        names = [column.name for column in cursor.description]
-        for values in cursor.fetchall():
-            row = dict(zip(names, values, strict=True))
-            if row["status"] == 1:
-                claimed.deliveries.append(delivery(row))
-            elif row["status"] == 0:
-                claimed.waiting.append(row["id"])
-            else:
-                claimed.dropped.append((row["recipient_id"], row["turn"]))
+        cursor.execute(CLAIM, values)
+        rows = cursor.fetchall()
+    for status, turn, *row in rows:
+        if status == DeviceMessage.Status.SENDING:
+            claimed.deliveries.append(Delivery(*row))
+        elif status == DeviceMessage.Status.SCHEDULED:
+            claimed.waiting.append(row[0])
+        else:
+            claimed.dropped.append((row[1], turn))
     return claimed
-
-
-def delivery(row: Mapping[str, Any]) -> Delivery:
-    return Delivery(
-        device_message_id=row["id"],
-        recipient_id=row["recipient_id"],
-        message_id=row["message_id"],
-        alarm_id=row["alarm_id"],
-        organization_id=row["organization_id"],
-        user_id=row["user_id"],
-        device_id=row["device_id"],
-        way=row["way"],
-        kind=row["kind"],
-        gateways_of=row["gateways_of"],
-        gateway=row["gateway"],
-        refused=row["refused"],
-        address=row["address"],
-        device=row["device_name"],
-        attempt=row["attempts"],
-        organization=row["organization"],
-        time_zone=row["time_zone"],
-        event=row["event_name"],
-        message=row["message"],
-        language=row["language"],
-        until=row["until"],
-        code=row["code"],
-    )
 
 
 def next_due_in() -> float | None:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import queue
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
-from django.utils import timezone
+from django.conf import settings
 
 from alarms.delivery import Delivery
-from alarms.gateways.base import Gateway, GatewayError, LoopGateway, ThreadGateway
+from alarms.gateways.base import Gateway, GatewayError, LoopGateway, ThreadGateway, no_answer
 from alarms.sending.results import Result
 
 logger = logging.getLogger(__name__)
 
 IDLE_AFTER = 5.0  # seconds
+# What a thread has taken up waits for no longer than this for those before it: seconds.
+AHEAD = 0.05
+MOST_AHEAD = 64
+# How often what takes too long is looked for: seconds.
+LATE_EVERY = 0.25
 
 Report = Callable[[Result], None]
 """Takes a result; called from any thread."""
@@ -31,6 +38,11 @@ class Outlet(ABC):
         self.since = time.monotonic()
         self.gateway = gateway
         self.report = report
+
+    @property
+    def ahead(self) -> int:
+        """How many messages it may have beside those that have a connection."""
+        return 0
 
     @abstractmethod
     def submit(self, deliveries: Sequence[Delivery]) -> None:
@@ -67,6 +79,15 @@ class ThreadOutlet(Outlet):
         self._threads: list[threading.Thread] = []
         # Another thread is already in the place of the one that hangs on such a message.
         self._abandoned: set[int] = set()
+        # How long an attempt takes, the last ones counting most: seconds; 0.0: not known yet.
+        self._takes = 0.0
+
+    @property
+    def ahead(self) -> int:
+        """As many as are done in no time: a few threads that are quick would else wait for each claim."""
+        if not self._takes:
+            return 0
+        return min(MOST_AHEAD, int(self.gateway.connections * AHEAD / self._takes))
 
     def _start_thread(self) -> None:
         thread = threading.Thread(target=self._run, daemon=True)
@@ -97,7 +118,10 @@ class ThreadOutlet(Outlet):
                 self.gateway.idle()
                 return
             busy = True
-            self.report(Result(delivery, self.gateway.label, error=self._attempt(delivery), at=timezone.now()))
+            began = time.monotonic()
+            error = self._attempt(delivery)
+            self._takes += (time.monotonic() - began - self._takes) * (0.1 if self._takes else 1.0)
+            self.report(Result(delivery, self.gateway.label, error=error, at=datetime.now(UTC)))
             if delivery.device_message_id in self._abandoned:
                 self._abandoned.discard(delivery.device_message_id)
                 self._threads.remove(threading.current_thread())
@@ -142,17 +166,29 @@ class LoopOutlet(Outlet):
     def __init__(self, gateway: LoopGateway, report: Report, events: EventLoop) -> None:
         super().__init__(gateway, report)
         self._loop = events.loop
-        self._running: set[asyncio.Task[None]] = set()
+        # When each began, the oldest first. The loop itself keeps only weak references to its tasks.
+        self._running: dict[asyncio.Task[None] | None, float] = {}
+        self._looks_for_late = False
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
         self._loop.call_soon_threadsafe(self._start, deliveries)
 
     def _start(self, deliveries: Sequence[Delivery]) -> None:
+        now = self._loop.time()
         for delivery in deliveries:
-            task = self._loop.create_task(self._attempt(delivery))
-            # The loop itself keeps only weak references to its tasks.
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self._running[self._loop.create_task(self._attempt(delivery))] = now
+        if not self._looks_for_late:
+            self._end_late()
+
+    def _end_late(self) -> None:
+        """Cancel what takes too long, now and again as long as anything is under way."""
+        late = self._loop.time() - settings.GATEWAY_TIMEOUT
+        for task in [task for task, began in itertools.takewhile(lambda each: each[1] <= late, self._running.items())]:
+            if task is not None:
+                task.cancel()
+        self._looks_for_late = bool(self._running)
+        if self._looks_for_late:
+            self._loop.call_later(min(LATE_EVERY, settings.GATEWAY_TIMEOUT), self._end_late)
 
     def abandon(self, device_message_id: int) -> None:
         """Nothing to do: a delivery holds up no other here."""
@@ -163,9 +199,12 @@ class LoopOutlet(Outlet):
             await self.gateway.send(delivery)
         except GatewayError as refused:
             error = refused
+        except asyncio.CancelledError:
+            error = no_answer()
         except Exception as fault:
             error = unforeseen(delivery, fault)
-        self.report(Result(delivery, self.gateway.label, error=error, at=timezone.now()))
+        del self._running[asyncio.current_task()]
+        self.report(Result(delivery, self.gateway.label, error=error, at=datetime.now(UTC)))
 
     def close(self) -> None:
         asyncio.run_coroutine_threadsafe(self.gateway.close(), self._loop).result(timeout=5.0)

@@ -6,10 +6,9 @@ from __future__ import annotations
 import dataclasses
 import logging
 import selectors
-import socket
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 
 import psycopg
 from django.db import Error as DatabaseError
@@ -22,6 +21,7 @@ from alarms.sending.claim import Pool, claim, next_due_in
 from alarms.sending.lines import Lines
 from alarms.sending.resting import Conditions, detours, rested, shares
 from alarms.sending.results import Result, Turn, write
+from alarms.sending.waker import Waker
 
 logger = logging.getLogger(__name__)
 
@@ -33,36 +33,10 @@ GRACE = 12.0
 RENEW_AFTER = 5.0
 # so many: no gateway takes that long, so whatever hangs is left to hang and its message is taken up anew.
 ABANDON_AFTER = 60.0
+# What is under way for so long hangs: seconds.
+HANGS_AFTER = 1.0
 # Before what could not be written is tried again: seconds.
 LOCKED_PAUSE = 0.05
-
-
-class Waker:
-    """Lets any thread end the main thread's wait."""
-
-    def __init__(self) -> None:
-        self.reader, self._writer = socket.socketpair()
-        self.reader.setblocking(False)
-        self._writer.setblocking(False)
-        # Re-entrant, as a signal handler may wake the thread that is just clearing.
-        self._lock = threading.RLock()
-        self._set = False
-
-    def wake(self) -> None:
-        with self._lock:
-            if not self._set:
-                self._set = True
-                self._writer.send(b"!")
-
-    def close(self) -> None:
-        self.reader.close()
-        self._writer.close()
-
-    def clear(self) -> None:
-        with self._lock:
-            if self._set:
-                self._set = False
-                self.reader.recv(1)
 
 
 class Pump:
@@ -144,16 +118,23 @@ class Pump:
         self._notified = True
 
     def _turn(self) -> None:
-        """One round: write, beat, claim, wait."""
+        """One round: claim, write, beat, wait. What has a result leaves its connection to the next message, which is
+        claimed before the result is written: the wire is not idle meanwhile."""
         self._notified = False
+        results = [self._results.popleft() for _result in range(len(self._results))]
+        try:
+            claimed = 0 if self._stopping_since else self._claim(done=results)
+        except (DatabaseError, psycopg.Error):
+            self._results.extendleft(reversed(results))
+            raise
         if time.monotonic() >= self._write_again_at:
-            self._write_results()
+            self._write_results(results)
+        else:
+            self._results.extendleft(reversed(results))
         if time.monotonic() >= self._next_beat:
             self._beat()
-        if self._stopping_since is None and self._claim():
-            # There may be more, and connections for it.
-            return
-        self._wait()
+        if not claimed:  # else there may be more, and connections for it
+            self._wait()
 
     def _follow_gateways(self) -> None:
         for pool in self._lines.refresh():
@@ -187,8 +168,7 @@ class Pump:
             if pool in self._lines.outlets
         ]
 
-    def _write_results(self) -> None:
-        batch = [self._results.popleft() for _result in range(len(self._results))]
+    def _write_results(self, batch: list[Result]) -> None:
         over, self._over = self._over, []
         if not batch and not over:
             return
@@ -214,6 +194,8 @@ class Pump:
         # What began before the gateway was changed says nothing of the new one.
         if outlet is None or started < outlet.since or self._lines.sizes[pool[:2]] == 1:
             return
+        if result.error is not None and not result.error.asked:
+            return
         reason = None if result.error is None else result.error.reason
         if not self._conditions.note(pool, reason, now=timezone.now()):
             return
@@ -224,13 +206,23 @@ class Pump:
         else:
             logger.warning("gateway keeps failing, it rests while another is there: %s reason=%s", where, reason)
 
-    def _claim(self) -> int:
+    def _free(self, done: list[Result]) -> dict[Pool, int]:
+        """Return how many messages each gateway has connections for, which those that are done do not need any more.
+        What hangs does not count, up to a gateway's patience: it holds up no other."""
+        without = Counter(pool_of(result.delivery) for result in done)
+        hangs_since = time.monotonic() - HANGS_AFTER
+        free = {}
+        for pool, outlet in self._lines.outlets.items():
+            under_way = self._under_way[pool]
+            hanging = sum(since < hangs_since for since in under_way.values())
+            busy = len(under_way) - without[pool] - min(hanging, outlet.gateway.patience)
+            free[pool] = outlet.gateway.connections + (0 if hanging else outlet.ahead) - max(0, busy)
+        return free
+
+    def _claim(self, *, done: list[Result]) -> int:
         """Claim and hand out what is due; return how many messages that were, with those that have to wait."""
         assert self._sender_id is not None
-        free = {
-            pool: outlet.gateway.connections - len(self._under_way[pool])
-            for pool, outlet in self._lines.outlets.items()
-        }
+        free = self._free(done)
         claimed = claim(sender_id=self._sender_id, free=shares(free, self._lines.sizes, self._conditions.resting()))
         by_pool: dict[Pool, list[Delivery]] = {}
         now = time.monotonic()

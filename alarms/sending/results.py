@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -18,12 +16,13 @@ from alarms.gateways.base import GatewayError, masked
 from alarms.gateways.owned import Line
 from alarms.hooks.recording import FailedMessage, messages_failed
 from alarms.sending import DEVICE_MESSAGES, MAY_LEAVE_UNTIL, TRIED_AND_OVER
+from alarms.sending.outcomes import FAILED_SINCE, GOES_ON, OVERTAKEN, Outcome, backoff, next_place, not_refused
+from alarms.sending.sent import write_sent
 from escalations.plan import TURNS_OF_A_RUN as FIRST_REPEATED_TURN
+from messaging_project.database import array
 
 logger = logging.getLogger(__name__)
 
-FIRST_RETRY = 5.0  # seconds
-LONGEST_RETRY = 300.0  # seconds
 # So many failed attempts are kept of a message.
 MAX_TRIES = 100
 
@@ -32,7 +31,7 @@ Turn = tuple[int, int]
 
 # Whoever is locked by somebody else is passed over and comes with a later write: nobody's lock holds up the others.
 LOCK_RECIPIENTS = """
-    SELECT id FROM alarms_alarmmessage WHERE id = ANY(%(recipients)s) FOR NO KEY UPDATE SKIP LOCKED
+    SELECT id FROM alarms_alarmmessage WHERE id = ANY(%(recipients)s::bigint[]) FOR NO KEY UPDATE SKIP LOCKED
 """
 
 # `attempts` tells attempts apart: what was taken from a sender that was held to be dead, and taken up again by another,
@@ -42,29 +41,38 @@ WRITE = f"""
     UPDATE alarms_devicemessage m SET
         status = CASE
             WHEN m.status = 3 THEN 3
-            WHEN row.outcome = 'sent' AND m.receipt = 'failed' THEN 4
+            WHEN {GOES_ON} THEN 0
+            WHEN {FAILED_SINCE} THEN 4
             WHEN row.outcome = 'sent' THEN 2
             WHEN row.outcome = 'failed' THEN 4
             WHEN {MAY_LEAVE_UNTIL} = '-infinity' THEN {TRIED_AND_OVER}
             WHEN now() + make_interval(secs => row.wait) >= {MAY_LEAVE_UNTIL} THEN 4
             ELSE 0
         END,
-        due_at = CASE WHEN row.outcome = 'again' THEN now() + make_interval(secs => row.wait) ELSE m.due_at END,
-        gateway = row.gateway,
-        refused = row.refused,
+        due_at = CASE
+            WHEN row.outcome = 'again' THEN now() + make_interval(secs => row.wait)
+            WHEN {GOES_ON} THEN now()
+            ELSE m.due_at
+        END,
+        gateway = CASE WHEN {GOES_ON} THEN row.following ELSE row.gateway END,
+        refused = CASE WHEN {OVERTAKEN} THEN row.refused | (1 << row.gateway) ELSE row.refused END,
         changed_at = CASE WHEN m.status = 3 THEN m.changed_at ELSE row.at END,
         sent_at = CASE WHEN row.outcome = 'sent' THEN least(m.sent_at, row.at) ELSE m.sent_at END,
         tried = CASE
-            WHEN row.outcome = 'sent' OR jsonb_array_length(m.tried) >= %(tries)s THEN m.tried
+            WHEN row.outcome = 'sent' AND NOT ({OVERTAKEN}) OR jsonb_array_length(m.tried) >= %(tries)s THEN m.tried
+            -- The database's time: the sender's clock may be behind the date of the receipt.
+            WHEN row.outcome = 'sent'
+            THEN m.tried || jsonb_build_object('gateway', row.label, 'at', now(), 'reason', 'receipt: failed')
             ELSE m.tried || jsonb_build_object('gateway', row.label, 'at', row.at, 'reason', row.reason)
         END,
         sender_id = NULL,
         lease_until = NULL,
-        reason = CASE WHEN row.outcome = 'sent' AND m.receipt = 'failed' THEN 'receipt: failed' ELSE row.reason END
+        reason = CASE WHEN {FAILED_SINCE} THEN 'receipt: failed' ELSE row.reason END
     FROM unnest(
         %(id)s::bigint[], %(recipient)s::bigint[], %(attempt)s::int[], %(at)s::timestamptz[], %(label)s::text[],
-        %(outcome)s::text[], %(gateway)s::int[], %(refused)s::int[], %(wait)s::float8[], %(reason)s::text[]
-    ) AS row (id, recipient, attempt, at, label, outcome, gateway, refused, wait, reason)
+        %(outcome)s::text[], %(gateway)s::int[], %(refused)s::int[], %(wait)s::float8[], %(reason)s::text[],
+        %(following)s::int[]
+    ) AS row (id, recipient, attempt, at, label, outcome, gateway, refused, wait, reason, following)
     JOIN alarms_alarmmessage r ON r.id = row.recipient
     JOIN alarms_alarm a ON a.id = r.alarm_id
     WHERE m.id = row.id AND m.attempts = row.attempt
@@ -139,19 +147,6 @@ MOVE_UP = f"""
 """  # noqa: S608 - made of constants
 
 
-class Outcome(NamedTuple):
-    """What is to become of a message after an attempt."""
-
-    outcome: str
-    """sent, failed or again."""
-    gateway: int
-    """The place of the gateway that is asked next."""
-    refused: int
-    wait: float
-    """Seconds until then."""
-    reason: str
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
     """What became of one attempt."""
@@ -167,31 +162,23 @@ class Result:
         later the first again, of those that have not refused the message for good (contract 7)."""
         gateway, refused = self.delivery.gateway, self.delivery.refused
         if self.error is None:
-            return Outcome("sent", gateway, refused, 0.0, "")
+            following = next_place(gateway, refused=refused, gateways=gateways)
+            return Outcome("sent", gateway, refused, 0.0, "", following)
         if not gateways:
             # The line is gone meanwhile: upkeep moves what is left to the service's.
             return Outcome("again", 0, 0, 0.0, self.error.reason)
         if self.error.permanent:
             refused |= 1 << gateway
-        left = [place for place in range(gateways) if not refused >> place & 1]
+        left = not_refused(refused, gateways=gateways)
         if not left:
             return Outcome("failed", gateway, refused, 0.0, self.error.reason)
-        following = [place for place in left if place > max(gateway, self.delivery.in_place_of)]
-        if following:
-            return Outcome("again", following[0], refused, 0.0, self.error.reason)
+        after = [place for place in left if place > max(gateway, self.delivery.in_place_of)]
+        if after:
+            return Outcome("again", after[0], refused, 0.0, self.error.reason)
         # What a gateway asks for is for itself.
         asked_for = self.error.retry_after if left[0] == gateway else None
         wait = backoff(self.delivery.attempt, gateways, asked_for)
         return Outcome("again", left[0], refused, wait, self.error.reason)
-
-
-def backoff(attempt: int, gateways: int, retry_after: float | None) -> float:
-    """Return the seconds to the next attempt: 5, 15, 45... and up to a fifth more, so that those who failed together
-    do not come back together; at least what the gateway asked for."""
-    rounds = (attempt - 1) // gateways
-    wait = min(FIRST_RETRY * 3.0 ** min(rounds, 10), LONGEST_RETRY) * random.uniform(1.0, 1.2)  # noqa: S311
-    # More than a year is not waited for, and could not be written as a time.
-    return max(wait, min(retry_after or 0.0, 366 * 86400.0))
 
 
 def write(
@@ -206,10 +193,14 @@ def write(
     """
     with transaction.atomic(), connection.cursor() as cursor:
         recipients = [result.delivery.recipient_id for result in results] + [recipient for recipient, _turn in over]
-        cursor.execute(LOCK_RECIPIENTS, {"recipients": recipients})
+        cursor.execute(LOCK_RECIPIENTS, {"recipients": array(recipients)})
         locked = {recipient for (recipient,) in cursor.fetchall()}
         ours = [result for result in results if result.delivery.recipient_id in locked]
-        written = _write(cursor, ours, gateways) if ours else {}
+        written = write_sent(cursor, ours)
+        if others := [result for result in ours if result.delivery.device_message_id not in written]:
+            written |= _write(cursor, others, gateways)
+        if any(status == 0 for _recipient, _turn, status in written.values()):
+            wake(cursor)
         ended = [(recipient, turn) for recipient, turn, status in written.values() if status in (4, 5)]
         move_up(ended + [turn for turn in over if turn[0] in locked])
         messages_failed(
@@ -281,7 +272,12 @@ def move_up(over: Collection[Turn]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(MOVE_UP, {"recipient": list(recipients), "turn": list(turns)})
         if cursor.rowcount:
-            cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
+            wake(cursor)
+
+
+def wake(cursor: CursorWrapper) -> None:
+    """Tell the senders at the commit that something is due, the one that writes this too."""
+    cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
 
 
 def log(result: Result, written: tuple[int, int, int] | None) -> None:

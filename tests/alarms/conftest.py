@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rest_framework.test import APIClient
 
+from alarms import raising
 from organizations.models import Organization
 from tests.factories import OrganizationFactory
 from tests.processes import Processes, service
@@ -26,6 +27,12 @@ def brigade(db: None) -> Organization:
 def boss(brigade: Organization, as_organization: Callable[[Organization], APIClient]) -> APIClient:
     """A client with an API token of the brigade."""
     return as_organization(brigade)
+
+
+@pytest.fixture
+def planned_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every recipient of an alarm is planned by a job, as most of a large alarm's are, and not as it is raised."""
+    monkeypatch.setattr(raising, "PLANNED_AT_ONCE", 0)
 
 
 @pytest.fixture

@@ -182,4 +182,5 @@ def test_an_address_that_the_service_does_not_know_is_no_valid_one(sink: AnySink
     with pytest.raises(GatewayError) as raised:
         built(f"ntfy://{sink.host}/{{address}}").send(dataclasses.replace(ALARM, address="erna einsatz"))
     assert (raised.value.reason, raised.value.permanent) == ("ntfy: the address is not valid", True)
+    assert not raised.value.asked
     assert sink.requests == []

@@ -12,7 +12,7 @@ from alarms.models import DeviceMessage, Sender
 from tests import factories
 from tests.alarms.any_sink import AnySink, any_sink
 from tests.processes import Processes, service, until
-from tests.sinks import free_port
+from tests.sinks import refusing_port
 
 SENT, FAILED = DeviceMessage.Status.SENT, DeviceMessage.Status.FAILED
 SECRET = "hunter2"
@@ -29,9 +29,12 @@ def sink() -> Iterator[AnySink]:
 @pytest.fixture
 def sender(transactional_db: None, tmp_path: Path, sink: AnySink) -> Iterator[Processes]:
     """A sender at work that logs everything."""
-    down = f"ntfy://alarm:{SECRET}@127.0.0.1:{free_port()}/{{address}}"
     taking = f"ntfy://alarm:{SECRET}@{sink.host}/{{address}}?click={{answerURL}}"
-    with service(tmp_path, GATEWAY_APP=f"{down} {taking}", LOG_LEVEL="DEBUG") as running:
+    down = f"ntfy://alarm:{SECRET}@127.0.0.1"
+    with (
+        refusing_port() as port,
+        service(tmp_path, GATEWAY_APP=f"{down}:{port}/{{address}} {taking}", LOG_LEVEL="DEBUG") as running,
+    ):
         running.start("sender")
         until(lambda: Sender.objects.exists())
         yield running
@@ -70,6 +73,21 @@ def test_an_address_that_the_service_cannot_take_has_failed_with_all(sender: Pro
     message.refresh_from_db()
     assert (message.status, message.reason) == (FAILED, "ntfy: the address is not valid")
     assert sink.requests == []
+
+
+def test_addresses_that_are_not_valid_put_no_gateway_to_rest(
+    transactional_db: None, tmp_path: Path, sink: AnySink
+) -> None:
+    both = f"ntfy://{sink.host}/{{address}} json://{sink.host}/second/{{address}}"
+    with service(tmp_path, GATEWAY_APP=both) as running:
+        running.start("sender")
+        wrong = [message_to(f"Erna's phone {number}?priority=min") for number in range(6)]
+        until(lambda: ended(*wrong))
+        assert all(request.target.startswith("/second/") for request in sink.requests)
+        right = message_to("erna")
+        until(lambda: ended(right))
+        assert [row.resting for row in Sender.objects.all()] == [[]]
+    assert (sink.requests[-1].target, sink.requests[-1].json["topic"]) == ("/", "erna")
 
 
 def test_no_log_and_no_row_tells_a_secret_or_an_address(sender: Processes, sink: AnySink) -> None:

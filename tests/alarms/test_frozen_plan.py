@@ -40,7 +40,7 @@ def today() -> datetime:
 
 
 @pytest.fixture
-def raised(brigade: Organization, today: datetime) -> Raise:
+def raised(brigade: Organization, today: datetime, planned_later: None) -> Raise:
     """Raises an alarm for everybody; it is not planned yet."""
 
     def call() -> Alarm:

@@ -16,7 +16,7 @@ from alarms.gateways.base import GatewayError, masked
 from alarms.gateways.email import EmailGateway
 from alarms.gateways.http import HttpGateway, seconds_to_wait
 from tests.alarms.test_texts import DELIVERY
-from tests.sinks import MailSink, free_port
+from tests.sinks import MailSink, refusing_port
 
 
 class ClosingServer:
@@ -93,15 +93,15 @@ def test_a_url_without_a_host_is_told_at_the_start(settings: Any, url: str) -> N
 
 
 def test_nobody_listening_is_temporary_and_names_no_address() -> None:
-    async def send() -> None:
-        gateway = HttpGateway(f"http://127.0.0.1:{free_port()}/secret-path")
+    async def send(port: int) -> None:
+        gateway = HttpGateway(f"http://127.0.0.1:{port}/secret-path")
         try:
             await gateway.send(DELIVERY)
         finally:
             await gateway.close()
 
-    with pytest.raises(GatewayError) as raised:
-        asyncio.run(send())
+    with refusing_port() as port, pytest.raises(GatewayError) as raised:
+        asyncio.run(send(port))
     assert not raised.value.permanent
     assert raised.value.reason == "no connection: ClientConnectorError"
 
@@ -173,13 +173,15 @@ def test_a_refused_recipient_is_permanent_if_the_server_says_so(
         gateway.send(MAILED)
     gateway.idle()
     assert (raised.value.permanent, raised.value.reason) == (permanent, reason)
+    assert raised.value.asked
 
 
 def test_no_mail_server_is_temporary(settings: Any) -> None:
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", free_port()
-    with pytest.raises(GatewayError) as raised:
-        EmailGateway("email:").send(MAILED)
+    with refusing_port() as port:
+        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+        with pytest.raises(GatewayError) as raised:
+            EmailGateway("email:").send(MAILED)
     assert not raised.value.permanent
 
 
@@ -190,6 +192,7 @@ def test_an_address_that_cannot_be_mailed_to_is_permanent(mail: MailSink, addres
         gateway.send(dataclasses.replace(MAILED, address=address))
     gateway.idle()
     assert raised.value.permanent
+    assert not raised.value.asked, "it says nothing of the mail server"
     assert mail.mails == []
 
 

@@ -27,7 +27,7 @@ def send(sink: HttpSink, delivery: Delivery = DELIVERY) -> GatewayError | None:
     async def once() -> GatewayError | None:
         gateway = HttpGateway(f"{sink.url}/gateway?house=1")
         try:
-            await gateway.send(delivery)
+            await gateway.send_in_time(delivery)
         except GatewayError as error:
             return error
         finally:

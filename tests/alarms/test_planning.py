@@ -22,7 +22,7 @@ SCHEDULED, CANCELLED = 0, 5
 
 
 @pytest.fixture
-def raised(brigade, now):
+def raised(brigade, now, planned_later):
     """Raises an alarm for everybody at `now`; it is not planned yet."""
 
     def call():

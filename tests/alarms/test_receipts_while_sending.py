@@ -46,8 +46,8 @@ class Model:
     gateway: int = 0
     refused: set[int] = field(default_factory=set)
     receipt: str = ""
-    failures: list[datetime] = field(default_factory=list)
-    """When a gateway has failed what it had taken."""
+    failures: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """When a gateway has failed what it had taken: as far as that can be, and as the gateway dates it."""
 
     def take_up(self) -> None:
         self.status, self.attempts, self.receipt = SENDING, self.attempts + 1, ""
@@ -66,11 +66,20 @@ class Model:
         else:
             self.status = otherwise
 
-    def result(self, outcome: str, *, waited_for: bool) -> None:
+    def fail_what_it_took(self, at: datetime, date: datetime, *, waited_for: bool) -> None:
+        """The receipt says so, whether it came before what the sender says or after."""
+        self.refused.add(self.gateway)
+        self.failures.append((at, date))
+        self.go_on(waited_for=waited_for, otherwise=FAILED)
+
+    def result(self, outcome: str, now: datetime, *, waited_for: bool) -> None:
         if self.status != SENDING:
             return
         if outcome == "sent":
-            self.status = FAILED if self.receipt == "failed" else SENT
+            if self.receipt == "failed":
+                self.fail_what_it_took(now, now, waited_for=waited_for)
+            else:
+                self.status = SENT
             return
         if outcome == "refused":
             self.refused.add(self.gateway)
@@ -79,20 +88,18 @@ class Model:
         # Whose turn it would have been stays known.
         self.gateway = self.gateway if following is None else following
 
-    def take(self, status: str, at: datetime, *, dated: bool, attempt: int | None, waited_for: bool) -> None:
+    def take(self, status: str, date: datetime | None, *, now: datetime, attempt: int | None, waited_for: bool) -> None:
         if STRENGTH.index(status) <= STRENGTH.index(self.receipt):
             return
         if status != "failed":
             self.status, self.receipt = DELIVERED, status
             return
-        is_double = attempt is None and dated and any(at <= known for known in self.failures)
+        is_double = attempt is None and any(date and (date <= at or date == dated) for at, dated in self.failures)
         if is_double or attempt not in (None, self.attempts):
             return
         self.receipt = "failed"
         if self.status == SENT:
-            self.refused.add(self.gateway)
-            self.failures.append(at)
-            self.go_on(waited_for=waited_for, otherwise=FAILED)
+            self.fail_what_it_took(min(date or now, now), date or now, waited_for=waited_for)
 
 
 class Sending(RuleBasedStateMachine):
@@ -134,12 +141,13 @@ class Sending(RuleBasedStateMachine):
         place = data.draw(st.sampled_from(sorted(self.under_way)))
         delivery = self.under_way.pop(place)
         write([Result(delivery, "app", at=self.now, error=ERRORS[outcome])], gateways={("app", 0): GATEWAYS})
-        self.models[place].result(outcome, waited_for=self.waited_for)
+        self.models[place].result(outcome, self.now, waited_for=self.waited_for)
 
     @rule(
         place=messages,
         status=st.sampled_from(["failed", "failed", "failed", "failed", "delivered", "read"]),
-        ago=st.none() | st.integers(0, 3),
+        # A gateway's clock may be ahead.
+        ago=st.none() | st.integers(-2, 3),
         named=st.sampled_from([None, None, 0, 1]),
     )
     def receipt(self, place: int, status: str, ago: int | None, named: int | None) -> None:
@@ -156,7 +164,7 @@ class Sending(RuleBasedStateMachine):
             organization=None,
             now=self.now,
         )
-        model.take(status, date or self.now, dated=date is not None, attempt=attempt, waited_for=self.waited_for)
+        model.take(status, date, now=self.now, attempt=attempt, waited_for=self.waited_for)
 
     @precondition(lambda self: self.waited_for and any(model.attempts > 1 for model in self.models))
     @rule()

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from alarms.models import Alarm, AlarmMessage, DeviceMessage
 from alarms.sending.claim import claim
 from organizations.models import Device, User
 from tests import factories
 from tests.alarms.throttled import SENT, database_now, messages_of
+from tests.plans import plans
 from tests.processes import service, until
 from tests.sinks import MailSink
 
@@ -55,38 +52,15 @@ def queue(request: pytest.FixtureRequest, db: None) -> None:
     factories.analyze(Alarm, AlarmMessage, DeviceMessage, Device, User)
 
 
-def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", ()):
-        yield from nodes(child)
-
-
-def planned(sql: str) -> list[dict[str, Any]]:
-    """Return the steps in which PostgreSQL would answer a query."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN (FORMAT JSON) {sql}")
-        ((found,),) = cursor.fetchall()
-    (plan,) = json.loads(found) if isinstance(found, str) else found
-    return list(nodes(plan["Plan"]))
-
-
-def first_planned(sql: Callable[[], object]) -> list[dict[str, Any]]:
-    with CaptureQueriesContext(connection) as queries:
-        sql()
-    [asked] = [query["sql"] for query in queries if "alarms_devicemessage" in query["sql"]]
-    return planned(asked)
-
-
 @pytest.mark.usefixtures("queue")
 def test_of_100_000_messages_those_that_are_due_are_found_without_reading_the_others() -> None:
     own = {("sms", alarm.pk, 0): 256 for alarm in Alarm.objects.all()}
     free = {("sms", 0, 0): 256, ("sms", 0, 1): 256, ("call", 0, 0): 64} | own
-    steps = first_planned(lambda: claim(sender_id=1, free=free))
-    of_messages = [step for step in steps if step.get("Relation Name") == "alarms_devicemessage"]
-    assert "Seq Scan" not in {step["Node Type"] for step in of_messages}
-    indexes = {step.get("Index Name") for step in of_messages}
-    assert "messages_to_claim_by_pool" in indexes
-    assert not [step for step in of_messages if step["Node Type"] == "Bitmap Heap Scan" and step["Plan Rows"] > 5000]
+    with plans() as found:
+        claim(sender_id=1, free=free)
+    [plan] = [plan for plan in found if "alarms_devicemessage" in plan.names()]
+    assert "messages_to_claim" in plan.indexes()
+    assert not plan.findings(), plan
 
 
 def test_those_that_wait_for_their_minute_hold_up_no_other(

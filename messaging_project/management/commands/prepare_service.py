@@ -11,7 +11,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from alarms.raising import AlarmOrder, Resources, raise_alarm
+from alarms.raising import AlarmOrder, raise_alarm
+from alarms.resources import Resources
 from messaging_project import database
 from messaging_project.demo import load_demo
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User

@@ -1,0 +1,59 @@
+"""What a gateway took: that is nearly every result, so it has a short statement of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from django.db.backends.utils import CursorWrapper
+
+from messaging_project.database import array
+
+if TYPE_CHECKING:
+    from alarms.sending.results import Result
+
+# Only what is as it was taken up; whatever else has come to it meanwhile, the statement for all results (results.WRITE)
+# looks at. A recipient's time starts as there (results.START_TIME). The status is asked in a way that no index answers:
+# that of what is under way, which the planner expects to be nearly empty, would have each row compared with each.
+SENT = """
+    WITH row AS (
+        SELECT * FROM unnest(%(id)s::bigint[], %(recipient)s::bigint[], %(attempt)s::int[], %(at)s::timestamptz[])
+            AS row (id, recipient, attempt, at)
+    ), first AS (
+        SELECT recipient, greatest(least(min(at), now() + interval '5 s'), now() - interval '5 s') AS at
+        FROM row GROUP BY recipient
+    ), started AS (
+        UPDATE alarms_alarmmessage r SET
+            first_sent_at = first.at,
+            deadline = least(first.at + make_interval(secs => a.response_timeout), a.scheduled_end_at)
+        FROM first, alarms_alarm a
+        WHERE r.id = first.recipient AND r.first_sent_at IS NULL AND a.id = r.alarm_id
+    )
+    UPDATE alarms_devicemessage m SET
+        status = 2,
+        changed_at = row.at,
+        sent_at = least(m.sent_at, row.at),
+        sender_id = NULL,
+        lease_until = NULL,
+        reason = ''
+    FROM row
+    WHERE m.id = row.id AND m.attempts = row.attempt AND m.status - 1 = 0 AND m.receipt = ''
+    RETURNING m.id, m.alarm_message_id, m.turn, m.status
+"""
+
+
+def write_sent(cursor: CursorWrapper, results: Sequence[Result]) -> dict[int, tuple[int, int, int]]:
+    """Write what gateways took and return recipient, turn and status of each device message that was written, by its
+    id. The recipients must be locked."""
+    rows = [
+        (each.delivery.device_message_id, each.delivery.recipient_id, each.delivery.attempt, each.at.isoformat())
+        for each in results
+        # One that stands in for another gateway is written with its place.
+        if each.error is None and each.delivery.in_place_of < 0
+    ]
+    if not rows:
+        return {}
+    columns = map(array, zip(*rows, strict=True))
+    values = dict(zip(("id", "recipient", "attempt", "at"), columns, strict=True))
+    cursor.execute(SENT, values)
+    return {id_: (recipient, turn, status) for id_, recipient, turn, status in cursor.fetchall()}
