@@ -69,7 +69,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """What a quick run tells, which has left nothing behind."""
     folder = tmp_path_factory.mktemp("bench")
     output = folder / "figures"
-    with closing(BenchRun(folder / "terminal", "make", "bench", f"BENCH=--quick --output {output}")) as run:
+    with closing(BenchRun(folder / "terminal", "make", "--no-print-directory", "bench", f"BENCH=--quick --output {output}")) as run:
         assert run.folder.parent == ROOT
         assert run.process.wait(300) == 0, run.said
         assert run.processes() == []

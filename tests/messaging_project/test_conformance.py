@@ -20,7 +20,7 @@ from tests.messaging_project.things import URL, absence_of, hook_of, key_of, sen
 from tests.processes import ROOT, service, until
 
 # So many cases an operation and phase; more in a longer run by hand.
-SHORT = "5"
+SHORT = "8"
 EXAMPLES = os.environ.get("CONFORMANCE_EXAMPLES", SHORT)
 SECRET = "of-the-other-brigade"
 # With which gateways and Twilio sign.
