@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from itertools import chain
 from statistics import median
 
+from alarms.gateways.http import HttpGateway
 from alarms.models import Alarm, Sender
 from benchmarks import limits
 from benchmarks.bench import Bench, rate
 from benchmarks.client import load
 from benchmarks.figures import absolute, compare, cores
 from benchmarks.service import wait_for
-
-CONNECTIONS = 256
-"""Of the bare client: as many as the sender has to a gateway."""
 
 
 def first_message(bench: Bench) -> None:
@@ -37,7 +35,7 @@ def one_alarm(bench: Bench) -> None:
     bench.rest([raised.alarm_id])
     rates, spans, bare_rates, bare_spans, rates_of_two = [], [], [], [], []
     for _round in range(bench.sizes.rounds):
-        bare_spans.append(limits.post(bench.sink.url, messages, connections=CONNECTIONS))
+        bare_spans.append(limits.post(bench.sink.url, messages, connections=HttpGateway.connections))
         bare_rates.append(rate(bench.sink.times(raised.alarm_id)))
         bench.sink.forget()
         each, times = bench.measured(recipients)

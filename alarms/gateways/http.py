@@ -107,7 +107,7 @@ class PostingGateway(LoopGateway):
 class HttpGateway(PostingGateway):
     """`http:` and `https:` POST the message as JSON (contract 7)."""
 
-    connections = 256
+    connections = 512
 
     def __init__(self, url: str) -> None:
         super().__init__(url)

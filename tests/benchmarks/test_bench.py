@@ -69,7 +69,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Told:
     """What a quick run tells, which has left nothing behind."""
     folder = tmp_path_factory.mktemp("bench")
     output = folder / "figures"
-    with closing(BenchRun(folder / "terminal", "make", "--no-print-directory", "bench", f"BENCH=--quick --output {output}")) as run:
+    make = ("make", "--no-print-directory", "bench", f"BENCH=--quick --output {output}")
+    with closing(BenchRun(folder / "terminal", *make)) as run:
         assert run.folder.parent == ROOT
         assert run.process.wait(300) == 0, run.said
         assert run.processes() == []
