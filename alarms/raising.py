@@ -149,10 +149,7 @@ def raise_alarm(
             pending_resources=vars(order.resources) if later else None,
             **fixed(order.organization),
         )
-        if later:
-            recipients = len(recipient_ids(order.resources, order.organization, at=start))
-        else:
-            recipients = begin(alarm, order.resources, now=now)
+        recipients = expected(order, at=start) if later else begin(alarm, order.resources, now=now)
         if not recipients:
             raise ValidationError(NO_RECIPIENT)
         if later:
@@ -163,6 +160,11 @@ def raise_alarm(
             keep(repeatable, alarm)
     tell(alarm, recipients)
     return alarm, True
+
+
+def expected(order: AlarmOrder, *, at: datetime) -> int:
+    """Return how many recipients an alarm that starts then would have, as far as known now."""
+    return len(recipient_ids(order.resources, order.organization, at=at))
 
 
 def start_alarm(*, alarm_id: int, now: datetime) -> None:

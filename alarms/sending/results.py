@@ -199,8 +199,6 @@ def write(
         written = write_sent(cursor, ours)
         if others := [result for result in ours if result.delivery.device_message_id not in written]:
             written |= _write(cursor, others, gateways)
-        if any(status == 0 for _recipient, _turn, status in written.values()):
-            wake(cursor)
         ended = [(recipient, turn) for recipient, turn, status in written.values() if status in (4, 5)]
         move_up(ended + [turn for turn in over if turn[0] in locked])
         messages_failed(
@@ -252,6 +250,8 @@ def _write(
             START_TIME,
             {"recipient": [r.delivery.recipient_id for r in sent], "at": [r.at for r in sent]},
         )
+    if any(status == 0 for _recipient, _turn, status in written.values()):
+        wake(cursor)
     return written
 
 

@@ -44,8 +44,7 @@ def work(later: timedelta = 0 * HOUR) -> None:
 
 @pytest.fixture
 def server(settings: Any) -> Iterator[Server]:
-    sink = Server()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    sink, settings.EMAIL_BACKEND = Server(), "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
     yield sink
     sink.close()
