@@ -14,23 +14,23 @@ from tests.client import Client
 from tests.processes import Processes, until
 from tests.sinks import HttpSink
 
-RECIPIENTS = 600
+RECIPIENTS = 1200
 # One more than are planned with the raising itself: the worker has something to do.
 WITH_A_JOB = 51
 
 
-def test_600_messages_arrive_although_worker_and_sender_are_killed_twice(
+def test_1200_messages_arrive_although_worker_and_sender_are_killed_twice(
     processes: Processes, http_sink: HttpSink
 ) -> None:
     organization = factories.OrganizationFactory()
     for number in range(RECIPIENTS):
         factories.DeviceFactory(user=factories.member(organization), way="app", address=f"app-{number}")
     # Slow enough that a kill falls into the middle.
-    http_sink.delay = 1.0
+    http_sink.delay = 0.8
     processes.start_all()
     client = Client(processes.url, organization)
     alarm = client.raise_alarm(organization)
-    for received in (50, 300):
+    for received in (50, 700):
         until(lambda received=received: len(http_sink.posts) >= received)
         processes.kill("sender")
         processes.kill("worker")
