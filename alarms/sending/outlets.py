@@ -167,7 +167,7 @@ class LoopOutlet(Outlet):
         super().__init__(gateway, report)
         self._loop = events.loop
         # When each began, the oldest first. The loop itself keeps only weak references to its tasks.
-        self._running: dict[asyncio.Task[None] | None, float] = {}
+        self._running: dict[asyncio.Task[None], float] = {}
         self._looks_for_late = False
 
     def submit(self, deliveries: Sequence[Delivery]) -> None:
@@ -183,9 +183,8 @@ class LoopOutlet(Outlet):
     def _end_late(self) -> None:
         """Cancel what takes too long, now and again as long as anything is under way."""
         late = self._loop.time() - settings.GATEWAY_TIMEOUT
-        for task in [task for task, began in itertools.takewhile(lambda each: each[1] <= late, self._running.items())]:
-            if task is not None:
-                task.cancel()
+        for task, _began in itertools.takewhile(lambda each: each[1] <= late, self._running.items()):
+            task.cancel()  # ends in a later turn of the loop, so that nothing of this dictionary changes here
         self._looks_for_late = bool(self._running)
         if self._looks_for_late:
             self._loop.call_later(min(LATE_EVERY, settings.GATEWAY_TIMEOUT), self._end_late)
@@ -203,7 +202,9 @@ class LoopOutlet(Outlet):
             error = no_answer()
         except Exception as fault:
             error = unforeseen(delivery, fault)
-        del self._running[asyncio.current_task()]
+        task = asyncio.current_task()
+        assert task is not None
+        del self._running[task]
         self.report(Result(delivery, self.gateway.label, error=error, at=datetime.now(UTC)))
 
     def close(self) -> None:
