@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
-from django.utils import timezone
+from django.utils import timezone, translation
 from procrastinate.contrib.django.models import ProcrastinateJob
 from rest_framework.test import APIClient
 
@@ -43,6 +43,12 @@ def gateways(settings: Any) -> None:
 def quick_passwords(settings: Any) -> None:
     """Passwords of tests are no secrets: half a second for each person who has one is what a real hash takes."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(autouse=True)
+def nobodys_language() -> None:
+    """The language of a test's last request stays active in its thread; the next test begins without one."""
+    translation.deactivate()
 
 
 @pytest.fixture(autouse=True)
