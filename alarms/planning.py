@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from math import inf
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
@@ -18,6 +19,7 @@ from escalations.models import EscalationConfiguration, default_entries
 from escalations.plan import Entry, Step, repeated
 from escalations.plan import plan as plan_steps
 from inbox.sending import tell_of_alarm
+from messaging_project.database import array
 from organizations.models import Organization
 
 logger = logging.getLogger(__name__)
@@ -26,15 +28,36 @@ logger = logging.getLogger(__name__)
 # nobody's time is over before anything could leave.
 PUNCTUAL = timedelta(seconds=2)
 
+# Those who are planned at once are written with it,
+INSERT_PLANNED = """
+    INSERT INTO alarms_alarmmessage (alarm_id, user_id, planned_at, deadline)
+    SELECT %(alarm)s, planned.user_id, %(now)s, plan.deadline
+    FROM planned JOIN plan ON plan.number = planned.plan
+    ORDER BY planned.user_id
+    RETURNING id, user_id, escalating
+"""
+# others are there before, locked.
+MARK_PLANNED = """
+    UPDATE alarms_alarmmessage r SET planned_at = %(now)s, deadline = plan.deadline
+    FROM planned JOIN plan ON plan.number = planned.plan
+    WHERE r.alarm_id = %(alarm)s AND r.user_id = planned.user_id
+    RETURNING r.id, r.user_id, r.escalating
+"""
+
 # A recipient's plan is that of all who have the same entries and are reached by the same ways. There are few of
 # them, and their steps meet the devices here.
-INSERT_DEVICE_MESSAGES = """
+WRITE = """
+    WITH planned AS (
+        SELECT * FROM unnest(%(users)s::bigint[], %(plan_of)s::int[]) AS planned (user_id, plan)
+    ), plan AS (
+        SELECT * FROM unnest(%(plans)s::int[], %(deadline)s::timestamptz[]) AS plan (number, deadline)
+    ), recipient AS ({recipients})
     INSERT INTO alarms_devicemessage
         (alarm_id, alarm_message_id, device_id, device_name, address, way, gateways_of, turn, due_at, status, reason)
-    SELECT r.alarm_id, r.id, d.id, d.name, d.address, d.way, step.gateways_of, step.turn, step.due,
+    SELECT %(alarm)s, r.id, d.id, d.name, d.address, d.way, step.gateways_of, step.turn, step.due,
         CASE WHEN r.escalating THEN 0 ELSE 5 END, CASE WHEN r.escalating THEN '' ELSE 'ended before it was planned' END
-    FROM unnest(%(recipient)s::bigint[], %(plan_of)s::int[]) AS planned (recipient, plan)
-    JOIN alarms_alarmmessage r ON r.id = planned.recipient
+    FROM recipient r
+    JOIN planned ON planned.user_id = r.user_id
     JOIN unnest(
         %(plan)s::int[], %(place)s::int[], %(way)s::text[], %(gateways_of)s::bigint[], %(turn)s::int[],
         %(due)s::timestamptz[]
@@ -42,13 +65,6 @@ INSERT_DEVICE_MESSAGES = """
     JOIN organizations_device d ON d.user_id = r.user_id AND d.way = step.way AND d.is_active
     ORDER BY r.id, step.place, d.id
     ON CONFLICT DO NOTHING
-"""
-
-MARK_PLANNED = """
-    UPDATE alarms_alarmmessage r SET planned_at = %(now)s, deadline = plan.deadline
-    FROM unnest(%(recipient)s::bigint[], %(plan_of)s::int[]) AS planned (recipient, plan)
-    JOIN unnest(%(plans)s::int[], %(deadline)s::timestamptz[]) AS plan (number, deadline) ON plan.number = planned.plan
-    WHERE r.id = planned.recipient
 """
 
 USABLE_DEVICES = """
@@ -71,26 +87,34 @@ class Row(NamedTuple):
 
 
 class Plans:
-    """The plans of a chunk of an alarm's recipients."""
+    """The plans of recipients of an alarm."""
 
     def __init__(self, alarm: Alarm, *, lines: Mapping[str, Line], start: datetime) -> None:
         self._alarm, self._lines, self._start = alarm, lines, start
         self._numbers: dict[tuple[tuple[Entry, ...], frozenset[str]], int] = {}
+        self.of: dict[int, int] = {}
+        """The number of each user's plan."""
+        self.messages = 0
+        """How many device messages they come to."""
         self.rows: list[Row] = []
         self.deadlines: list[datetime] = []
         """Of each plan: until when those can answer whom nothing has reached yet."""
+        self._steps: list[Counter[str]] = []
+        """Of each plan: how many it has of each way."""
 
-    def number(self, entries: Iterable[Entry], ways: Iterable[str]) -> int:
-        """Return the number of the plan of who has these entries and is reached by these ways."""
-        key = tuple(entries), frozenset(ways)
+    def add(self, user_id: int, entries: Iterable[Entry], devices: Mapping[str, int]) -> None:
+        """Plan for a user who has these entries and so many devices of each way."""
+        key = tuple(entries), frozenset(devices)
         if key not in self._numbers:
             self._numbers[key] = len(self._numbers)
             self._add(plan_steps(*key))
-        return self._numbers[key]
+        number = self.of[user_id] = self._numbers[key]
+        self.messages += sum(count * self._steps[number][way] for way, count in devices.items())
 
     def _add(self, steps: Sequence[Step]) -> None:
         alarm, number = self._alarm, len(self.deadlines)
         runs = repeated(steps, times=alarm.repeat, after=alarm.repeat_after, within=alarm.response_timeout)
+        self._steps.append(Counter(step.wayofalarm for step in runs))
         for place, step in enumerate(runs):
             _way, owner = self._lines[step.wayofalarm]
             due = self._start + timedelta(seconds=step.after)
@@ -105,28 +129,42 @@ def plan(*, alarm_id: int, first_id: int, last_id: int, now: datetime) -> None:
     May run twice and at the same time as itself: the recipients are locked, and each device message is unique.
     """
     with transaction.atomic():
-        recipients = list(
+        users = list(
             AlarmMessage.objects.select_for_update(no_key=True, of=("self",))
             .filter(alarm_id=alarm_id, pk__range=(first_id, last_id), planned_at=None)
             .order_by("pk")
-            .values_list("pk", "user_id")
+            .values_list("user_id", flat=True)
         )
-        if recipients:
-            plan_recipients(Alarm.objects.select_related("organization").get(pk=alarm_id), recipients, now=now)
-            # Whether or not the organization still wants that: it was announced when it was raised, or it was not.
-            tell_of_alarm(alarm_id=alarm_id, user_ids=[user_id for _pk, user_id in recipients])
+        if not users:
+            return
+        alarm = Alarm.objects.select_related("organization").get(pk=alarm_id)
+        messages = write(alarm, plans_of(alarm, users, now=now), recipients=MARK_PLANNED, now=now)
+        # Whether or not the organization still wants that: it was announced when it was raised, or it was not.
+        tell_of_alarm(alarm_id=alarm_id, user_ids=users)
+    logger.info("planned: alarm=%d recipients=%d messages=%d", alarm_id, len(users), messages)
 
 
-def plan_recipients(alarm: Alarm, recipients: Collection[tuple[int, int]], *, now: datetime) -> None:
-    """Plan recipients of an alarm, each with the id of the user. They must be locked, or not committed yet."""
-    users = [user_id for _pk, user_id in recipients]
-    entries = entries_in_force(alarm, users)
+def write_planned(alarm: Alarm, user_ids: Sequence[int], *, messages: int, now: datetime) -> int:
+    """Write users as recipients of an alarm, and what is planned for them; return how many these are: the first ones,
+    as many as come to so many device messages. They must be locked, as must be what is about to be written."""
+    plans = plans_of(alarm, user_ids[:messages], now=now, messages=messages)
+    write(alarm, plans, recipients=INSERT_PLANNED, now=now)
+    if alarm.organization.alarms_in_inbox:
+        tell_of_alarm(alarm_id=alarm.pk, user_ids=list(plans.of))
+    return len(plans.of)
+
+
+def plans_of(alarm: Alarm, user_ids: Collection[int], *, now: datetime, messages: float = inf) -> Plans:
+    """Return the plans of users, in their order, until they come to so many messages."""
+    entries = entries_in_force(alarm, user_ids)
     lines = usable_lines(alarm.organization)
-    devices = usable_devices(lines, users)
+    devices = usable_devices(lines, user_ids)
     plans = Plans(alarm, lines=lines, start=max(alarm.starts_at, now - PUNCTUAL))
-    plan_of = {pk: plans.number(entries[user_id], devices[user_id]) for pk, user_id in recipients}
-    messages = write(plan_of=plan_of, plans=plans, now=now)
-    logger.info("planned: alarm=%d recipients=%d messages=%d", alarm.pk, len(recipients), messages)
+    for user_id in user_ids:
+        plans.add(user_id, entries[user_id], devices[user_id])
+        if plans.messages >= messages:
+            break
+    return plans
 
 
 def entries_in_force(alarm: Alarm, user_ids: Collection[int]) -> dict[int, list[Entry]]:
@@ -155,24 +193,24 @@ def usable_devices(ways: Iterable[str], user_ids: Collection[int]) -> dict[int, 
     return found
 
 
-def write(*, plan_of: Mapping[int, int], plans: Plans, now: datetime) -> int:
-    """Write a chunk's device messages and deadlines, by the plan of each recipient, and wake the senders at the commit;
-    return how many device messages that are."""
-    recipients, numbers = list(plan_of), list(plan_of.values())
+def write(alarm: Alarm, plans: Plans, *, recipients: str, now: datetime) -> int:
+    """Write device messages and deadlines, by the plan of each recipient, and wake the senders at the commit; return
+    how many device messages that are.
+
+    Args:
+        recipients: the statement that writes the recipients themselves.
+    """
     columns = list(zip(*plans.rows, strict=True)) or [()] * len(Row._fields)
-    steps = {name: list(column) for name, column in zip(Row._fields, columns, strict=True)}
+    values: dict[str, Any] = {name: list(column) for name, column in zip(Row._fields, columns, strict=True)} | {
+        "alarm": alarm.pk,
+        "users": array(plans.of),
+        "plan_of": array(plans.of.values()),
+        "plans": list(range(len(plans.deadlines))),
+        "deadline": plans.deadlines,
+        "now": now,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(INSERT_DEVICE_MESSAGES, {"recipient": recipients, "plan_of": numbers, **steps})
+        cursor.execute(WRITE.format(recipients=recipients), values)
         messages: int = cursor.rowcount
-        cursor.execute(
-            MARK_PLANNED,
-            {
-                "recipient": recipients,
-                "plan_of": numbers,
-                "plans": list(range(len(plans.deadlines))),
-                "deadline": plans.deadlines,
-                "now": now,
-            },
-        )
         cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
     return messages

@@ -4,9 +4,9 @@ future is written with the job that raises it then."""
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -19,18 +19,19 @@ from alarms.closing import close_alarm
 from alarms.hooks.recording import alarm_raised
 from alarms.models import Alarm
 from alarms.repeating import Repeatable, first_alarm, keep
-from alarms.resources import NOBODY, RECIPIENTS, Resources, check_resources, recipient_ids
+from alarms.resources import NOBODY, RECIPIENTS, Resources, check_resources, recipient_ids, user_ids
 from alarms.templating import named_by, template_of
-from inbox.sending import announce_alarm, tell_of_alarm
+from inbox.sending import announce_alarm
+from messaging_project.database import array
 from organizations.models import Organization
 
 logger = logging.getLogger(__name__)
 
 FURTHEST_START = timedelta(days=366)
 RECIPIENTS_PER_JOB = 500
-# So many are planned with the raising itself: the first messages leave as soon as it is committed, and a small alarm,
-# of which there may be very many at once, needs no job.
-PLANNED_AT_ONCE = 50
+# So many device messages are planned with the raising itself: that costs less than to write recipients twice, there is
+# no way over a worker, and a small alarm, of which there may be very many at once, needs no job.
+PLANNED_AT_ONCE = 10_000
 
 NO_RECIPIENT = {"alarmResources": _("No recipient is left: nobody active and available is among them.")}
 
@@ -43,33 +44,20 @@ FIXED = """
     FROM organizations_organization o WHERE o.id = %(organization)s
 """
 
-# Answers the range of ids of each chunk of recipients, so that jobs need no list of them.
-INSERT_RECIPIENTS = f"""
+# Nobody of them is deleted before they are recipients.
+LOCK_RECIPIENTS = f"{RECIPIENTS} ORDER BY u.id FOR KEY SHARE OF u"
+
+# Answers the first and last id of each job's recipients, so that jobs need no list of them.
+INSERT_RECIPIENTS = """
     WITH recipients AS (
         INSERT INTO alarms_alarmmessage (alarm_id, user_id, deadline)
-        SELECT %(alarm)s, id, %(deadline)s FROM ({RECIPIENTS}) AS recipient ORDER BY id
-        RETURNING id, user_id
+        SELECT %(alarm)s, id, %(deadline)s FROM unnest(%(users)s::bigint[]) AS id ORDER BY id
+        RETURNING id
     ), numbered AS (
-        SELECT id, user_id, row_number() OVER (ORDER BY id) - 1 AS number FROM recipients
+        SELECT id, (row_number() OVER (ORDER BY id) - 1) / %(per_job)s AS job FROM recipients
     )
-    SELECT min(id), max(id), count(*),
-        coalesce(array_agg(id ORDER BY id) FILTER (WHERE number < %(at_once)s), '{{}}'),
-        coalesce(array_agg(user_id ORDER BY id) FILTER (WHERE number < %(at_once)s), '{{}}')
-    FROM numbered
-    GROUP BY CASE WHEN number >= %(at_once)s THEN 1 + (number - %(at_once)s) / %(chunk)s ELSE 0 END ORDER BY 1
-"""  # noqa: S608 - made of constants
-
-
-class Chunk(NamedTuple):
-    """Recipients of an alarm, which are planned together."""
-
-    first_id: int
-    last_id: int
-    recipients: int
-    ids: list[int]
-    """Of those that are planned at once; of others the range will do."""
-    users: list[int]
-    """Theirs."""
+    SELECT min(id), max(id) FROM numbered GROUP BY job ORDER BY job
+"""
 
 
 @dataclass(frozen=True)
@@ -211,49 +199,41 @@ def fixed(organization: Organization) -> dict[str, int | bool]:
 
 
 def begin(alarm: Alarm, resources: Resources, *, now: datetime) -> int:
-    """Write an alarm's recipients and defer the jobs that plan them; return how many there are."""
-    chunks = insert_recipients(alarm, resources, now=now)
+    """Write an alarm's recipients, plan the first of them and defer the jobs that plan the others; return how many
+    there are."""
+    users = user_ids(LOCK_RECIPIENTS, resources.of(alarm.organization_id, now=now))
+    if not users:
+        return 0
     if alarm.organization.alarms_in_inbox:
         text, parameters = texts.for_inbox(alarm)
         announce_alarm(alarm_id=alarm.pk, organization=alarm.organization, text=text, parameters=parameters, now=now)
-    jobs: list[JSONDict] = []
-    for chunk in chunks:
-        if chunk.ids:
-            plan_at_once(alarm, chunk, now=now)
-        else:
-            jobs.append({"alarm_id": alarm.pk, "first_id": chunk.first_id, "last_id": chunk.last_id})
-    if jobs:
-        tasks.plan.batch_defer(*jobs)
-    recipients = sum(chunk.recipients for chunk in chunks)
-    if recipients:
-        alarm_raised(alarm, recipients=recipients)
-    return recipients
+    if later := users[plan_at_once(alarm, users, now=now) :]:
+        plan_later(alarm, later, now=now)
+    alarm_raised(alarm, recipients=len(users))
+    return len(users)
 
 
-def plan_at_once(alarm: Alarm, chunk: Chunk, *, now: datetime) -> None:
-    """Plan a chunk here and now. If that goes wrong, the alarm is raised all the same: a job tries it again."""
+def plan_at_once(alarm: Alarm, users: Sequence[int], *, now: datetime) -> int:
+    """Write and plan the first recipients here and now; return how many. If that goes wrong, the alarm is raised all
+    the same: a job tries it again."""
     try:
         with transaction.atomic():
-            planning.plan_recipients(alarm, list(zip(chunk.ids, chunk.users, strict=True)), now=now)
-            if alarm.organization.alarms_in_inbox:
-                tell_of_alarm(alarm_id=alarm.pk, user_ids=chunk.users)
+            return planning.write_planned(alarm, users, messages=PLANNED_AT_ONCE, now=now)
     except Exception:
         logger.exception("planning failed, a job tries it again: alarm=%d", alarm.pk)
-        tasks.plan.defer(alarm_id=alarm.pk, first_id=chunk.first_id, last_id=chunk.last_id)
+        return 0
 
 
-def insert_recipients(alarm: Alarm, resources: Resources, *, now: datetime) -> list[Chunk]:
-    """Write a recipient for each active user meant."""
+def plan_later(alarm: Alarm, users: Sequence[int], *, now: datetime) -> None:
+    """Write recipients that jobs plan."""
+    # One that is raised late, as no worker ran, is not over before it is planned.
+    deadline = alarm.until(max(alarm.starts_at, now) + alarm.timeout)
     with connection.cursor() as cursor:
         cursor.execute(
             INSERT_RECIPIENTS,
-            resources.of(alarm.organization_id, now=now)
-            | {
-                "alarm": alarm.pk,
-                # One that is raised late, as no worker ran, is not over before it is planned.
-                "deadline": alarm.until(max(alarm.starts_at, now) + alarm.timeout),
-                "at_once": PLANNED_AT_ONCE,
-                "chunk": RECIPIENTS_PER_JOB,
-            },
+            {"alarm": alarm.pk, "deadline": deadline, "users": array(users), "per_job": RECIPIENTS_PER_JOB},
         )
-        return [Chunk(*row) for row in cursor.fetchall()]
+        jobs: list[JSONDict] = [
+            {"alarm_id": alarm.pk, "first_id": first, "last_id": last} for first, last in cursor.fetchall()
+        ]
+    tasks.plan.batch_defer(*jobs)

@@ -23,7 +23,7 @@ from organizations.models import Organization
 from tests import factories
 from tests.processes import until
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("fifty_at_once")]
 
 AsOrganization = Callable[[Organization], APIClient]
 Clients = Callable[[int], list[APIClient]]
