@@ -99,7 +99,7 @@ def message_to(device: Device, line: owned.Line, *, now: datetime) -> Delivery:
         # Nothing of it is stored.
         device_message_id=0,
         recipient_id=0,
-        message_id=uuid.uuid4(),
+        message_id=str(uuid.uuid4()),
         alarm_id=0,
         organization_id=organization.pk if organization else 0,
         user_id=device.user_id,

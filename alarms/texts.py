@@ -79,14 +79,15 @@ def key_of(recipient: AlarmMessage) -> Key:
 def _minute(until: datetime, time_zone: str) -> tuple[datetime, bool]:
     """Return the minute of a time in a time zone, and whether it is today there."""
     # Those who are reached together share the time: it is looked up once a minute.
-    return _minute_and_today(until, time_zone, timezone.now().replace(second=0, microsecond=0))
+    return _minute_and_today(until, time_zone, int(timezone.now().timestamp()) // 60)
 
 
 @lru_cache(maxsize=1024)
-def _minute_and_today(until: datetime, time_zone: str, now: datetime) -> tuple[datetime, bool]:
+def _minute_and_today(until: datetime, time_zone: str, now: int) -> tuple[datetime, bool]:
+    """As `_minute`, so many minutes after the epoch."""
     zone = zoneinfo.ZoneInfo(time_zone)
     minute = until.astimezone(zone).replace(second=0, microsecond=0)
-    return minute, minute.date() == now.astimezone(zone).date()
+    return minute, minute.date() == datetime.fromtimestamp(now * 60, zone).date()
 
 
 def plain(delivery: Delivery) -> str:
@@ -190,8 +191,8 @@ def _until(key: Key) -> str:
 
 def moment(key: Key) -> str:
     """Return until when it can be answered, in the language in force: with the date, unless that is today."""
-    time = key.until.strftime("%H:%M")
-    return time if key.today else f"{formats.date_format(key.until, 'SHORT_DATE_FORMAT')}, {time}"
+    clock = key.until.strftime("%H:%M")
+    return clock if key.today else f"{formats.date_format(key.until, 'SHORT_DATE_FORMAT')}, {clock}"
 
 
 def voice() -> str:

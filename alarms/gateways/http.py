@@ -137,7 +137,7 @@ def payload(delivery: Delivery) -> dict[str, object]:
     """Return the JSON of a message (contract 7); one that is no alarm has its `kind` beside."""
     kind = {} if delivery.kind == DeviceMessage.Kind.ALARM else {"kind": KINDS[DeviceMessage.Kind(delivery.kind)]}
     return {
-        "messageId": str(delivery.message_id),
+        "messageId": delivery.message_id,
         "alarmID": delivery.alarm_id,
         "organizationID": delivery.organization_id,
         "userID": delivery.user_id,

@@ -52,7 +52,7 @@ class FailedMessage(NamedTuple):
     organization_id: int
     """The alarm's."""
     alarm_id: int
-    message_id: UUID
+    message_id: UUID | str
     """The recipient's, which GetAlarmMessageStatus answers too."""
     user_id: int
     way: str

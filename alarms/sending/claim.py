@@ -129,7 +129,7 @@ CLAIM = f"""
         changed_at = CASE WHEN waits THEN m.changed_at ELSE now() END
     FROM granted
     WHERE m.id = granted.id AND m.status < 1
-    RETURNING m.status, m.turn, m.id, granted.recipient_id, granted.message_id, granted.alarm_id,
+    RETURNING m.status, m.turn, m.id, granted.recipient_id, granted.message_id::text, granted.alarm_id,
         granted.organization_id, granted.user_id, m.device_id, m.way, m.kind, m.gateways_of, m.gateway, m.refused,
         m.address, m.device_name, m.attempts, granted.organization, granted.time_zone, granted.event_name,
         granted.message, granted.language, granted.until, granted.code

@@ -20,6 +20,7 @@ from alarms.sending.outcomes import FAILED_SINCE, GOES_ON, OVERTAKEN, Outcome, b
 from alarms.sending.sent import write_sent
 from escalations.plan import TURNS_OF_A_RUN as FIRST_REPEATED_TURN
 from messaging_project.database import array
+from messaging_project.log_settings import written_together
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ MOVE_UP = f"""
 """  # noqa: S608 - made of constants
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """What became of one attempt."""
 
@@ -184,23 +185,41 @@ class Result:
 def write(
     results: Sequence[Result], *, gateways: Mapping[Line, int], over: Collection[Turn] = ()
 ) -> tuple[list[Result], list[Turn]]:
-    """Write what became of attempts, with one transaction and a fixed number of queries; return what has to be written
-    later, as its recipients are locked by somebody else.
+    """Write what became of attempts, with a fixed number of queries; return what has to be written later, as its
+    recipients are locked by somebody else.
 
     Args:
         gateways: how many gateways each line has.
         over: turns of which something can no longer reach anybody; the next ones move up if nothing of them can.
     """
+    sent = write_sent(results)
+    others = [result for result in results if result.delivery.device_message_id not in sent]
+    written, locked = _write_others(others, over, gateways) if others or over else ({}, set())
+    with written_together():
+        for result in results:
+            id_ = result.delivery.device_message_id
+            if id_ in sent or result.delivery.recipient_id in locked:
+                log(result, 2 if id_ in sent else written.get(id_))
+    return (
+        [result for result in others if result.delivery.recipient_id not in locked],
+        [turn for turn in over if turn[0] not in locked],
+    )
+
+
+def _write_others(
+    results: Sequence[Result], over: Collection[Turn], gateways: Mapping[Line, int]
+) -> tuple[dict[int, int], set[int]]:
+    """Write what became of attempts, but of what was sent and is as it was, in one transaction; return the status of
+    each device message that was written, and the recipients whom nobody else has locked."""
     with transaction.atomic(), connection.cursor() as cursor:
         recipients = [result.delivery.recipient_id for result in results] + [recipient for recipient, _turn in over]
         cursor.execute(LOCK_RECIPIENTS, {"recipients": array(recipients)})
         locked = {recipient for (recipient,) in cursor.fetchall()}
         ours = [result for result in results if result.delivery.recipient_id in locked]
-        written = write_sent(cursor, ours)
-        if others := [result for result in ours if result.delivery.device_message_id not in written]:
-            written |= _write(cursor, others, gateways)
+        written = _write(cursor, ours, gateways) if ours else {}
         ended = [(recipient, turn) for recipient, turn, status in written.values() if status in (4, 5)]
         move_up(ended + [turn for turn in over if turn[0] in locked])
+        statuses = {id_: status for id_, (_recipient, _turn, status) in written.items()}
         messages_failed(
             FailedMessage(
                 result.delivery.organization_id,
@@ -212,15 +231,10 @@ def write(
                 result.error.reason if result.error else "receipt: failed",
             )
             for result in ours
-            if written.get(result.delivery.device_message_id, (0, 0, 0))[2] == 4
+            if statuses.get(result.delivery.device_message_id) == 4
         )
         give_back(cursor, ours)
-    for result in ours:
-        log(result, written.get(result.delivery.device_message_id))
-    return (
-        [result for result in results if result.delivery.recipient_id not in locked],
-        [turn for turn in over if turn[0] not in locked],
-    )
+    return statuses, locked
 
 
 def _write(
@@ -280,16 +294,18 @@ def wake(cursor: CursorWrapper) -> None:
     cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
 
 
-def log(result: Result, written: tuple[int, int, int] | None) -> None:
+def log(result: Result, status: int | None) -> None:
+    """Log what became of an attempt, once it is written: with the status of its device message, None if that was no
+    longer the sender's to write."""
     delivery = result.delivery
     facts = (
         f"{delivery.way} to {masked(delivery.address)} alarm={delivery.alarm_id} message={delivery.message_id}"
         f" device_message={delivery.device_message_id} attempt={delivery.attempt}"
     )
-    if written is None:
+    if status is None:
         logger.warning("too late: %s", facts)
     elif result.error is None:
         logger.info("sent: %s", facts)
     else:
-        word = {0: "to be tried again", 4: "failed", 5: "cancelled"}[written[2]]
+        word = {0: "to be tried again", 4: "failed", 5: "cancelled"}[status]
         logger.warning("%s: %s reason=%s", word, facts, result.error.reason)

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from django.db.backends.utils import CursorWrapper
+from django.db import connection
 
 from messaging_project.database import array
 
 if TYPE_CHECKING:
     from alarms.sending.results import Result
 
-# Only what is as it was taken up; whatever else has come to it meanwhile, the statement for all results (results.WRITE)
-# looks at. A recipient's time starts as there (results.START_TIME). The status is asked in a way that no index answers:
-# that of what is under way, which the planner expects to be nearly empty, would have each row compared with each.
+# Only what is as it was taken up, of a recipient whom nobody else has locked; at all others the statements for all
+# results look (results.write). A recipient's time starts as there (results.START_TIME). The status is asked in a way
+# that no index answers: that of what is under way, which the planner expects to be nearly empty, would have each row
+# compared with each.
 SENT = """
     WITH row AS (
         SELECT * FROM unnest(%(id)s::bigint[], %(recipient)s::bigint[], %(attempt)s::int[], %(at)s::timestamptz[])
             AS row (id, recipient, attempt, at)
+    ), locked AS (
+        SELECT id FROM alarms_alarmmessage WHERE id = ANY(%(recipient)s::bigint[]) FOR NO KEY UPDATE SKIP LOCKED
     ), first AS (
         SELECT recipient, greatest(least(min(at), now() + interval '5 s'), now() - interval '5 s') AS at
-        FROM row GROUP BY recipient
+        FROM row JOIN locked ON locked.id = row.recipient GROUP BY recipient
     ), started AS (
         UPDATE alarms_alarmmessage r SET
             first_sent_at = first.at,
@@ -36,15 +39,14 @@ SENT = """
         sender_id = NULL,
         lease_until = NULL,
         reason = ''
-    FROM row
+    FROM row JOIN locked ON locked.id = row.recipient
     WHERE m.id = row.id AND m.attempts = row.attempt AND m.status - 1 = 0 AND m.receipt = ''
-    RETURNING m.id, m.alarm_message_id, m.turn, m.status
+    RETURNING m.id
 """
 
 
-def write_sent(cursor: CursorWrapper, results: Sequence[Result]) -> dict[int, tuple[int, int, int]]:
-    """Write what gateways took and return recipient, turn and status of each device message that was written, by its
-    id. The recipients must be locked."""
+def write_sent(results: Sequence[Result]) -> set[int]:
+    """Write what gateways took, with one query; return the device messages that were written. Others are left."""
     rows = [
         (each.delivery.device_message_id, each.delivery.recipient_id, each.delivery.attempt, each.at.isoformat())
         for each in results
@@ -52,8 +54,9 @@ def write_sent(cursor: CursorWrapper, results: Sequence[Result]) -> dict[int, tu
         if each.error is None and each.delivery.in_place_of < 0
     ]
     if not rows:
-        return {}
+        return set()
     columns = map(array, zip(*rows, strict=True))
     values = dict(zip(("id", "recipient", "attempt", "at"), columns, strict=True))
-    cursor.execute(SENT, values)
-    return {id_: (recipient, turn, status) for id_, recipient, turn, status in cursor.fetchall()}
+    with connection.cursor() as cursor:
+        cursor.execute(SENT, values)
+        return {id_ for (id_,) in cursor.fetchall()}
