@@ -111,10 +111,15 @@ def _link(delivery: Delivery) -> str:
 
 
 def email(delivery: Delivery) -> Email:
-    subject, plain, html = _email(key(delivery))
+    subject, plain, html = shared_email(delivery)
     return Email(
         subject, plain.replace(ANSWER_URL, delivery.answer_url), html.replace(ANSWER_URL, escape(delivery.answer_url))
     )
+
+
+def shared_email(delivery: Delivery) -> Email:
+    """Return what all who read the same share, with ANSWER_URL for their own."""
+    return _email(key(delivery))
 
 
 def shown_in(language: str) -> str:

@@ -131,6 +131,8 @@ class Mail:
     at: float
     to: str
     message: EmailMessage
+    content: bytes
+    """As it came."""
 
 
 @dataclass
@@ -168,7 +170,8 @@ class MailSink:
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         message = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        self.mails += [Mail(time.time(), address, message) for address in envelope.rcpt_tos]
+        content = envelope.original_content or b""
+        self.mails += [Mail(time.time(), address, message, content) for address in envelope.rcpt_tos]
         return "250 OK"
 
     @property
