@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any, NamedTuple
@@ -67,11 +68,18 @@ WRITE = """
     ON CONFLICT DO NOTHING
 """
 
-USABLE_DEVICES = """
-    SELECT d.user_id, d.way, count(*)
-    FROM organizations_device d JOIN organizations_user u ON u.id = d.user_id AND u.is_active
-    WHERE d.user_id = ANY(%(users)s::bigint[]) AND d.is_active AND d.way = ANY(%(ways)s::text[])
-    GROUP BY d.user_id, d.way
+# Of each user the entries of their own escalation, null without one, and the way of each active device.
+PEOPLE = """
+    SELECT u.id,
+        (
+            SELECT jsonb_agg(jsonb_build_array(e.wayofalarm, e.delay) ORDER BY e.position)
+            FROM escalations_escalationconfiguration c JOIN escalations_escalation e ON e.configuration_id = c.id
+            WHERE c.user_id = u.id
+        ),
+        array(SELECT d.way FROM organizations_device d WHERE d.user_id = u.id AND d.is_active AND u.is_active)
+    FROM organizations_user u
+    WHERE u.id = ANY(%(users)s::bigint[])
+    ORDER BY u.id
 """
 
 
@@ -155,26 +163,14 @@ def write_planned(alarm: Alarm, user_ids: Sequence[int], *, messages: int, now: 
 
 
 def plans_of(alarm: Alarm, user_ids: Collection[int], *, now: datetime, messages: float = inf) -> Plans:
-    """Return the plans of users, in their order, until they come to so many messages."""
-    entries = entries_in_force(alarm, user_ids)
+    """Return the plans of users, in the order of their ids, until they come to so many messages."""
     lines = usable_lines(alarm.organization)
-    devices = usable_devices(lines, user_ids)
     plans = Plans(alarm, lines=lines, start=max(alarm.starts_at, now - PUNCTUAL))
-    for user_id in user_ids:
-        plans.add(user_id, entries[user_id], devices[user_id])
+    for user_id, entries, devices in reach(alarm, user_ids, ways=lines):
+        plans.add(user_id, entries, devices)
         if plans.messages >= messages:
             break
     return plans
-
-
-def entries_in_force(alarm: Alarm, user_ids: Collection[int]) -> dict[int, list[Entry]]:
-    """Return the escalation entries of each user: the organization's, their own or the default (contract 3, rule 3)."""
-    configurations = EscalationConfiguration.objects
-    if alarm.organization_escalation and (prescribed := configurations.entries_of(alarm.organization)):
-        return dict.fromkeys(user_ids, prescribed)
-    own = configurations.entries_of_users(user_ids)
-    default = default_entries()
-    return {user_id: own.get(user_id, default) for user_id in user_ids}
 
 
 def usable_lines(organization: Organization) -> dict[str, Line]:
@@ -183,14 +179,20 @@ def usable_lines(organization: Organization) -> dict[str, Line]:
     return {way: line for way, line in lines.items() if way not in organization.disabled_ways}
 
 
-def usable_devices(ways: Iterable[str], user_ids: Collection[int]) -> dict[int, dict[str, int]]:
-    """Return how many active devices the active ones of these users have, by way, of these ways."""
-    found: dict[int, dict[str, int]] = defaultdict(dict)
+def reach(
+    alarm: Alarm, user_ids: Collection[int], *, ways: Collection[str]
+) -> Iterator[tuple[int, Sequence[Entry], Counter[str]]]:
+    """Return each user, in the order of their ids, with the escalation entries in force for them: the organization's,
+    their own or the default (contract 3, rule 3), and how many active devices they have of each of these ways."""
+    of_organization = alarm.organization_escalation
+    prescribed = EscalationConfiguration.objects.entries_of(alarm.organization) if of_organization else []
+    default = prescribed or default_entries()
     with connection.cursor() as cursor:
-        cursor.execute(USABLE_DEVICES, {"users": list(user_ids), "ways": list(ways)})
-        for user_id, way, count in cursor.fetchall():
-            found[user_id][way] = count
-    return found
+        cursor.execute(PEOPLE, {"users": array(user_ids)})
+        rows = cursor.fetchall()
+    for user_id, own, devices in rows:
+        entries = [Entry(*entry) for entry in json.loads(own)] if own and not prescribed else default
+        yield user_id, entries, Counter(way for way in devices if way in ways)
 
 
 def write(alarm: Alarm, plans: Plans, *, recipients: str, now: datetime) -> int:
@@ -210,7 +212,6 @@ def write(alarm: Alarm, plans: Plans, *, recipients: str, now: datetime) -> int:
         "now": now,
     }
     with connection.cursor() as cursor:
-        cursor.execute(WRITE.format(recipients=recipients), values)
+        cursor.execute(f"{WRITE.format(recipients=recipients)}; NOTIFY {DEVICE_MESSAGES}", values)
         messages: int = cursor.rowcount
-        cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
     return messages

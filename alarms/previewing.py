@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rest_framework.exceptions import ValidationError
 
 from alarms.models import Alarm
-from alarms.planning import entries_in_force, usable_devices, usable_lines
+from alarms.planning import reach, usable_lines
 from alarms.raising import NO_RECIPIENT, AlarmOrder, fixed
 from alarms.resources import check_resources, recipient_ids, unavailable_ids
 from escalations.plan import plan
@@ -33,18 +33,16 @@ def preview(*, order: AlarmOrder, now: datetime) -> Preview:
     Raises: as `raise_alarm`.
     """
     start = order.start(now)
-    check_resources(order.organization, order.resources)
     users = recipient_ids(order.resources, order.organization, at=start)
+    check_resources(order.organization, order.resources, found=users)
     if not users:
         raise ValidationError(NO_RECIPIENT)
     alarm = Alarm(organization=order.organization, **fixed(order.organization))
-    entries = entries_in_force(alarm, users)
-    devices = usable_devices(usable_lines(order.organization), users)
     counts: Counter[str] = Counter()
     unreachable = []
-    for user_id in users:
-        ways = {step.wayofalarm for step in plan(entries[user_id], devices[user_id])}
-        counts.update({way: devices[user_id][way] for way in ways})
+    for user_id, entries, devices in reach(alarm, users, ways=usable_lines(order.organization)):
+        ways = {step.wayofalarm for step in plan(entries, devices)}
+        counts.update({way: devices[way] for way in ways})
         if not ways:
             unreachable.append(user_id)
     return Preview(

@@ -19,7 +19,7 @@ from alarms.closing import close_alarm
 from alarms.hooks.recording import alarm_raised
 from alarms.models import Alarm
 from alarms.repeating import Repeatable, first_alarm, keep
-from alarms.resources import NOBODY, RECIPIENTS, Resources, check_resources, recipient_ids, user_ids
+from alarms.resources import NOBODY, Resources, check_resources, recipient_ids
 from alarms.templating import named_by, template_of
 from inbox.sending import announce_alarm
 from messaging_project.database import array
@@ -43,9 +43,6 @@ FIXED = """
         )
     FROM organizations_organization o WHERE o.id = %(organization)s
 """
-
-# Nobody of them is deleted before they are recipients.
-LOCK_RECIPIENTS = f"{RECIPIENTS} ORDER BY u.id FOR KEY SHARE OF u"
 
 # Answers the first and last id of each job's recipients, so that jobs need no list of them.
 INSERT_RECIPIENTS = """
@@ -123,8 +120,11 @@ def raise_alarm(
             return first, False
         order = order.filled()  # only now: the first alarm is the answer whatever has become of its template since
         start = order.start(now)
-        check_resources(order.organization, order.resources)
         later = start > now
+        recipients = recipient_ids(order.resources, order.organization, at=start, locked=not later)
+        check_resources(order.organization, order.resources, found=recipients)
+        if not recipients:
+            raise ValidationError(NO_RECIPIENT)
         alarm = Alarm.objects.create(
             organization=order.organization,
             message=order.message,
@@ -137,22 +137,16 @@ def raise_alarm(
             pending_resources=vars(order.resources) if later else None,
             **fixed(order.organization),
         )
-        recipients = expected(order, at=start) if later else begin(alarm, order.resources, now=now)
-        if not recipients:
-            raise ValidationError(NO_RECIPIENT)
-        if later:
+        if not later:
+            begin(alarm, recipients, now=now)
+        else:
             tasks.start.configure(schedule_at=start).defer(alarm_id=alarm.pk)
         if order.scheduled_end_at is not None:
             tasks.close.configure(schedule_at=order.scheduled_end_at).defer(alarm_id=alarm.pk)
         if repeatable is not None:
             keep(repeatable, alarm)
-    tell(alarm, recipients)
+    tell(alarm, len(recipients))
     return alarm, True
-
-
-def expected(order: AlarmOrder, *, at: datetime) -> int:
-    """Return how many recipients an alarm that starts then would have, as far as known now."""
-    return len(recipient_ids(order.resources, order.organization, at=at))
 
 
 def start_alarm(*, alarm_id: int, now: datetime) -> None:
@@ -174,8 +168,9 @@ def start_alarm(*, alarm_id: int, now: datetime) -> None:
         for field, value in fixed(alarm.organization).items():
             setattr(alarm, field, value)
         alarm.save(update_fields=["pending_resources", "response_timeout", "organization_escalation"])
-        recipients = begin(alarm, resources, now=now)
-    tell(alarm, recipients)
+        if recipients := recipient_ids(resources, alarm.organization, at=now, locked=True):
+            begin(alarm, recipients, now=now)
+    tell(alarm, len(recipients))
 
 
 def tell(alarm: Alarm, recipients: int) -> None:
@@ -198,19 +193,15 @@ def fixed(organization: Organization) -> dict[str, int | bool]:
         return dict(zip(names, cursor.fetchone(), strict=True))
 
 
-def begin(alarm: Alarm, resources: Resources, *, now: datetime) -> int:
-    """Write an alarm's recipients, plan the first of them and defer the jobs that plan the others; return how many
-    there are."""
-    users = user_ids(LOCK_RECIPIENTS, resources.of(alarm.organization_id, now=now))
-    if not users:
-        return 0
+def begin(alarm: Alarm, users: Sequence[int], *, now: datetime) -> None:
+    """Write an alarm's recipients, plan the first of them and defer the jobs that plan the others. The users must be
+    locked."""
     if alarm.organization.alarms_in_inbox:
         text, parameters = texts.for_inbox(alarm)
         announce_alarm(alarm_id=alarm.pk, organization=alarm.organization, text=text, parameters=parameters, now=now)
     if later := users[plan_at_once(alarm, users, now=now) :]:
         plan_later(alarm, later, now=now)
     alarm_raised(alarm, recipients=len(users))
-    return len(users)
 
 
 def plan_at_once(alarm: Alarm, users: Sequence[int], *, now: datetime) -> int:

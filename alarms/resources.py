@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,34 +15,19 @@ from messaging_project.api import listed
 from organizations.availability import ABSENT
 from organizations.models import Group, Membership, Organization
 
-# Members who are meant as such, or as members of a group. Each kind for itself: a condition that joins them by OR would
-# be asked of every member, although ten are meant.
-IN_GENERAL = """
-    SELECT m.user_id FROM organizations_membership m WHERE %(all_users)s AND m.organization_id = %(organization)s
-    UNION
-    SELECT m.user_id
+# Who is meant. Each kind for itself, and only those that are asked for: one condition for all would be asked of every
+# member, although ten are meant, and takes PostgreSQL longer to plan than to answer.
+NAMED = """
+    SELECT m.user_id FROM organizations_membership m
+    WHERE m.organization_id = %(organization)s AND m.user_id = ANY(%(users)s::bigint[])
+"""
+MEMBERS = "SELECT m.user_id FROM organizations_membership m WHERE m.organization_id = %(organization)s"
+OF_GROUPS = """
+    SELECT DISTINCT m.user_id
     FROM organizations_group_memberships g JOIN organizations_membership m ON m.id = g.membership_id
     WHERE g.group_id = ANY(%(units)s::bigint[]) AND m.organization_id = %(organization)s
 """
-
-# Whoever is named is alarmed although they are not available.
-RECIPIENTS = f"""
-    SELECT u.id
-    FROM organizations_user u
-    WHERE u.is_active AND u.id IN (
-        SELECT m.user_id FROM organizations_membership m
-        WHERE m.organization_id = %(organization)s AND m.user_id = ANY(%(users)s::bigint[])
-        UNION
-        SELECT u.id FROM ({IN_GENERAL}) u (id) WHERE NOT {ABSENT}
-    )
-"""  # noqa: S608 - made of constants
-
-UNAVAILABLE = f"""
-    SELECT u.id
-    FROM ({IN_GENERAL}) member (id) JOIN organizations_user u ON u.id = member.id
-    WHERE u.is_active AND NOT u.id = ANY(%(users)s::bigint[]) AND {ABSENT}
-    ORDER BY u.id
-"""  # noqa: S608 - made of constants
+NONE = "SELECT NULL::bigint WHERE false"
 
 
 @dataclass(frozen=True)
@@ -60,8 +45,34 @@ class Resources:
         """Whether anybody is meant."""
         return bool(self.all_users or self.users or self.units)
 
+    @property
+    def _in_general(self) -> str:
+        """Members who are not named, and so left out while they are not available."""
+        if self.all_users:
+            return MEMBERS
+        return OF_GROUPS if self.units else NONE
+
+    @property
+    def recipients(self) -> str:
+        """The query for the users who are alarmed: whoever is named although they are not available."""
+        parts = [NAMED] if self.users else []
+        if self.all_users or self.units:
+            parts.append(f"SELECT u.id FROM ({self._in_general}) u (id) WHERE NOT {ABSENT}")  # noqa: S608 - constants
+        meant = " UNION ".join(parts or [NONE])
+        return f"SELECT u.id FROM organizations_user u WHERE u.is_active AND u.id IN ({meant}) ORDER BY u.id"  # noqa: S608
+
+    @property
+    def unavailable(self) -> str:
+        """The query for those who are left out."""
+        return f"""
+            SELECT u.id
+            FROM ({self._in_general}) member (id) JOIN organizations_user u ON u.id = member.id
+            WHERE u.is_active AND NOT u.id = ANY(%(users)s::bigint[]) AND {ABSENT}
+            ORDER BY u.id
+        """  # noqa: S608 - made of constants
+
     def of(self, organization_id: int, *, now: datetime) -> dict[str, Any]:
-        """Return the values of RECIPIENTS."""
+        """Return the values of the queries."""
         return {
             "organization": organization_id,
             "now": now,
@@ -74,14 +85,19 @@ class Resources:
 NOBODY = Resources()
 
 
-def recipient_ids(resources: Resources, organization: Organization, *, at: datetime) -> list[int]:
-    """Return the users whom an alarm that starts then would have, as far as known now."""
-    return user_ids(f"{RECIPIENTS} ORDER BY u.id", resources.of(organization.pk, now=at))
+def recipient_ids(resources: Resources, organization: Organization, *, at: datetime, locked: bool = False) -> list[int]:
+    """Return the users whom an alarm that starts then would have, as far as known now, in the order of their ids.
+
+    Args:
+        locked: nobody of them is deleted before the end of the transaction.
+    """
+    query = f"{resources.recipients} FOR KEY SHARE OF u" if locked else resources.recipients
+    return user_ids(query, resources.of(organization.pk, now=at))
 
 
 def unavailable_ids(resources: Resources, organization: Organization, *, at: datetime) -> list[int]:
     """Return the users whom an alarm that starts then would leave out, as they are not available."""
-    return user_ids(UNAVAILABLE, resources.of(organization.pk, now=at))
+    return user_ids(resources.unavailable, resources.of(organization.pk, now=at))
 
 
 def user_ids(query: str, values: dict[str, Any]) -> list[int]:
@@ -90,12 +106,17 @@ def user_ids(query: str, values: dict[str, Any]) -> list[int]:
         return [user_id for (user_id,) in cursor.fetchall()]
 
 
-def check_resources(organization: Organization, resources: Resources) -> None:
-    """Raise a ValidationError that names the ids which are not the organization's."""
+def check_resources(organization: Organization, resources: Resources, *, found: Collection[int]) -> None:
+    """Raise a ValidationError that names the ids which are not the organization's.
+
+    Args:
+        found: those who are recipients, so that they need not be looked for again.
+    """
     problems = {}
-    members = Membership.objects.filter(organization=organization, user_id__in=resources.users)
-    if unknown := set(resources.users) - set(members.values_list("user_id", flat=True) if resources.users else ()):
-        problems["users"] = _("Not members of the organization: %s.") % listed(unknown)
+    if others := set(resources.users) - set(found):
+        members = Membership.objects.filter(organization=organization, user_id__in=others)
+        if unknown := others - set(members.values_list("user_id", flat=True)):
+            problems["users"] = _("Not members of the organization: %s.") % listed(unknown)
     groups = Group.objects.filter(organization=organization, pk__in=resources.units)
     if unknown := set(resources.units) - set(groups.values_list("pk", flat=True) if resources.units else ()):
         problems["units"] = _("Not units of the organization: %s.") % listed(unknown)

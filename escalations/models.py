@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pghistory
@@ -65,14 +65,6 @@ class EscalationConfigurationQuerySet(models.QuerySet["EscalationConfiguration"]
         with connection.cursor() as cursor:
             cursor.execute(ENTRIES[of], [owner.pk])
             return [Entry(*row) for row in cursor.fetchall()]
-
-    def entries_of_users(self, user_ids: Iterable[int]) -> dict[int, list[Entry]]:
-        """Return the lists of those of the users who have a configuration, with one query."""
-        lists: dict[int, list[Entry]] = {}
-        rows = Escalation.objects.filter(configuration__user_id__in=user_ids).order_by("configuration_id", "position")
-        for user_id, way, delay in rows.values_list("configuration__user_id", "wayofalarm", "delay"):
-            lists.setdefault(user_id, []).append(Entry(way, delay))
-        return lists
 
 
 def default_entries() -> list[Entry]:

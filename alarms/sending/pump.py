@@ -25,8 +25,9 @@ from alarms.sending.waker import Waker
 
 logger = logging.getLogger(__name__)
 
-# Results that come close together are written together: seconds.
-GATHER = 0.01
+# What comes close together, results and alarms, is written and taken up together: no sooner than so many seconds after
+# the last time.
+GATHER = 0.02
 # How long a stopping sender waits for what is on the wire: seconds.
 GRACE = 12.0
 # Leases are renewed for what has been under way for so many seconds, up to
@@ -55,7 +56,10 @@ class Pump:
         self._conditions = Conditions()
         self._under_way: defaultdict[Pool, dict[int, float]] = defaultdict(dict)
         self._last_starts: dict[str, float] = {}
+        # Whether something has been planned since the last claim, and
         self._notified = False
+        # whether that may have left something: what has become due since, or found no connection free.
+        self._to_claim = True
         self._trouble = ""
         self._stopping_since: float | None = None
         self._sender_id: int | None = None
@@ -109,6 +113,7 @@ class Pump:
         known += [result.delivery.device_message_id for result in self._results]
         presence.let_go(self._sender_id, under_way=known)
         self._trouble = ""
+        self._to_claim = True
         self._next_beat = 0.0
         self._follow_gateways()
         ways = ",".join(sorted({way for way, _owner, _place in self._lines.outlets}))
@@ -120,10 +125,11 @@ class Pump:
     def _turn(self) -> None:
         """One round: claim, write, beat, wait. What has a result leaves its connection to the next message, which is
         claimed before the result is written: the wire is not idle meanwhile."""
-        self._notified = False
+        began = time.monotonic()
         results = [self._results.popleft() for _result in range(len(self._results))]
         try:
-            claimed = 0 if self._stopping_since else self._claim(done=results)
+            wanted = (self._notified or self._to_claim) and not self._stopping_since
+            claimed = self._claim(done=results) if wanted else 0
         except (DatabaseError, psycopg.Error):
             self._results.extendleft(reversed(results))
             raise
@@ -133,8 +139,7 @@ class Pump:
             self._results.extendleft(reversed(results))
         if time.monotonic() >= self._next_beat:
             self._beat()
-        if not claimed:  # else there may be more, and connections for it
-            self._wait()
+        self._wait(began, more=claimed > 0)
 
     def _follow_gateways(self) -> None:
         for pool in self._lines.refresh():
@@ -223,6 +228,7 @@ class Pump:
         """Claim and hand out what is due; return how many messages that were, with those that have to wait."""
         assert self._sender_id is not None
         free = self._free(done)
+        self._notified = False
         claimed = claim(sender_id=self._sender_id, free=shares(free, self._lines.sizes, self._conditions.resting()))
         by_pool: dict[Pool, list[Delivery]] = {}
         now = time.monotonic()
@@ -234,7 +240,9 @@ class Pump:
         for pool, deliveries in by_pool.items():
             self._lines.outlets[pool].submit(deliveries)
         self._over += claimed.dropped
-        return len(claimed.deliveries) + len(claimed.dropped) + len(claimed.waiting)
+        count = len(claimed.deliveries) + len(claimed.dropped) + len(claimed.waiting)
+        self._to_claim = count > 0 or min(free.values(), default=1) <= 0
+        return count
 
     def _directed(self, delivery: Delivery) -> Delivery:
         """Return a delivery with the gateway that it goes to: another than its turn has it while that one rests."""
@@ -249,25 +257,37 @@ class Pump:
                 )
         return delivery
 
-    def _wait(self) -> None:
-        """Sleep until a result or a notification comes in, the next message is due or a heartbeat is."""
+    def _wait(self, began: float, *, more: bool) -> None:
+        """Sleep until a result or a notification comes in, the next message is due or a heartbeat is, but for so long
+        since the turn began that what comes close together is done together. `more`: something due may be left."""
+        gathered_at = began + GATHER
         wake_at = self._next_beat
         if self._results or self._over:
             wake_at = min(wake_at, self._write_again_at)
-        timeout = wake_at - time.monotonic()
-        due_in = next_due_in()
-        if due_in is not None:
-            timeout = min(timeout, due_in)
-        if self._notified:
-            timeout = 0.0
-        # Not select(), which takes no descriptor above 1023. What the server sent is read with the next query.
+        if more or self._notified:
+            wake_at = min(wake_at, gathered_at)
+        elif (due_in := next_due_in()) is not None:
+            wake_at = min(wake_at, time.monotonic() + due_in)
+        # Not select(), which takes no descriptor above 1023.
         with selectors.PollSelector() as selector:
             selector.register(self._waker.reader, selectors.EVENT_READ)
             selector.register(connection.connection, selectors.EVENT_READ)
-            ready = {key.fileobj for key, _events in selector.select(max(0.0, timeout))}
-        if self._waker.reader in ready:
-            time.sleep(GATHER)
-            self._waker.clear()
+            ready = {key.fileobj for key, _events in selector.select(max(0.0, wake_at - time.monotonic()))}
+        if ready:
+            time.sleep(max(0.0, gathered_at - time.monotonic()))
+        else:
+            self._to_claim = True
+        self._waker.clear()
+        if connection.connection in ready:
+            self._take_notifications()
+
+    def _take_notifications(self) -> None:
+        """Take what has come from the server: with the next query, what is claimed then would count as news."""
+        server = connection.connection.pgconn
+        server.consume_input()
+        while server.notifies():
+            pass
+        self._notified = True
 
 
 def pool_of(delivery: Delivery) -> Pool:

@@ -290,7 +290,7 @@ def test_1000_members_with_absences_take_as_many_queries_as_10(
         assert len(answer.json()["feedback"]) == recipients == User.objects.count() / 5
         assert len(unavailable) == recipients * 4
     assert recipients == 200
-    # preview: the token, the time, the timeout, the organization's escalation, recipients, entries, gateways, devices,
-    # the unavailable
+    # preview: the token, the time, recipients, the timeout and whether the organization has an escalation, gateways,
+    # entries and devices, the unavailable
     assert previewing[0] == previewing[1]
     assert raising[0] == raising[1]
