@@ -227,3 +227,22 @@ def test_a_sender_waits_out_whatever_the_database_does(processes: Processes, htt
     assert len({post.key for post in http_sink.posts}) == 50
     assert processes.stop("sender") == 0
     assert "Traceback" not in processes.log("sender")
+
+
+def test_what_somebody_holds_while_it_is_due_goes_out_once_they_let_go_of_it(
+    processes: Processes, http_sink: HttpSink
+) -> None:
+    organization = factories.OrganizationFactory()
+    factories.member(organization, ways=("app",))
+    processes.start("web")
+    until(processes.alive)
+    Client(processes.url, organization).raise_alarm(organization)
+    with transaction.atomic():
+        held = DeviceMessage.objects.select_for_update().get()
+        processes.start("sender")
+        sender = until(Sender.objects.first)
+        until(lambda: Sender.objects.filter(heartbeat_at__gt=sender.heartbeat_at))
+        assert DeviceMessage.objects.get() == held
+        assert not http_sink.posts
+    # Nothing has told the sender.
+    until(lambda: http_sink.posts)
