@@ -47,7 +47,8 @@ validate_language = RegexValidator(
 )
 
 validate_line = RegexValidator(
-    r"^(?=\s*\S)[^\x00-\x1f\x7f-\x9f]*\Z", _("Must not be blank, nor have control characters.")
+    r"^[^\S\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*\Z",
+    _("Must not be blank, nor have control characters."),
 )
 
 
