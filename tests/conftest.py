@@ -10,7 +10,9 @@ from django.db import connection
 from django.utils import timezone, translation
 from procrastinate.contrib.django.models import ProcrastinateJob
 from rest_framework.test import APIClient
+from whitenoise.middleware import WhiteNoiseMiddleware
 
+from alarms import raising
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 
 
@@ -31,6 +33,23 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files_once() -> Iterator[None]:
+    """Every client of a test makes the middleware anew: let it not look again at each of hundreds of files."""
+    found: dict[str, Any] = {}
+    look = WhiteNoiseMiddleware.add_files_from_finders
+
+    def look_once(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            look(middleware)
+            found.update(middleware.files)
+        middleware.files = dict(found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", look_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +84,12 @@ def empty_queue(request: pytest.FixtureRequest) -> Iterator[None]:
                 "TRUNCATE procrastinate_jobs, procrastinate_events, procrastinate_workers,"
                 " procrastinate_periodic_defers RESTART IDENTITY CASCADE"
             )
+
+
+@pytest.fixture
+def fifty_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an alarm, 50 messages are planned as it is raised and not 10,000."""
+    monkeypatch.setattr(raising, "PLANNED_AT_ONCE", 50)
 
 
 @pytest.fixture

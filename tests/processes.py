@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
-from django.conf import settings
 from django.db import connection
 
-from messaging_project import embedded_postgres
+from tests.postgres import url_of
 from tests.sinks import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,12 +36,7 @@ def until(condition: Callable[[], T], *, seconds: float = 60.0, what: str = "") 
 
 def url_of_the_test_database() -> str:
     """The address of the database of this test run, for other processes."""
-    name = connection.settings_dict["NAME"]
-    if os.environ.get("DATABASE_URL"):
-        base, _slash, _name = os.environ["DATABASE_URL"].partition("?")[0].rpartition("/")
-        return f"{base}/{name}"
-    url, question, options = embedded_postgres.database_url(settings.DATA_DIR).partition("?")
-    return f"{url.rpartition('/')[0]}/{name}{question}{options}"
+    return url_of(connection.settings_dict["NAME"])
 
 
 class Processes:

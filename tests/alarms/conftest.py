@@ -36,12 +36,6 @@ def planned_later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fifty_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an alarm, 50 messages are planned as it is raised and not 10,000."""
-    monkeypatch.setattr(raising, "PLANNED_AT_ONCE", 50)
-
-
-@pytest.fixture
 def http_sink() -> Iterator[HttpSink]:
     sink = HttpSink()
     yield sink

@@ -24,7 +24,7 @@ from tests.inbox.conftest import compiled
 from tests.processes import service, until
 from tests.sinks import MailSink
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("fifty_at_once")]
 
 URL = "/api/v1/alarm"
 EVERYBODY = {"allUsers": True}

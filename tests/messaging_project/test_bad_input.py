@@ -108,7 +108,10 @@ def test_a_configuration_that_is_being_replaced_is_removed_whole() -> None:
 
 def somebody_waits_for_a_lock() -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted")
+        cursor.execute(
+            "SELECT count(*) > 0 FROM pg_locks WHERE NOT granted AND pid IN ("
+            " SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE datname = current_database())"
+        )
         return bool(cursor.fetchone()[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import pytest
 from rest_framework.test import APIClient
@@ -33,16 +34,16 @@ def with_slash(path: str) -> str:
 # Paths
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-@pytest.mark.parametrize(
-    "path",
-    [
-        *("/", "", "/nothing", "/nothing/", "/user/1/2", "/escalation//", "/alarm/1/nothing", "/%ff%00", "/../user"),
-        *("/msg", "/msg/", "/msg//", "/msg/1/2", "/msg/list/1", "/msg/send/nothing", "/msgs"),
-    ],
-)
-def test_an_unknown_path_of_the_api_is_404(world: World, method: str, path: str) -> None:
-    assert refused(world.send(method, path, "{}"), 404)
+UNKNOWN = [
+    *("/", "", "/nothing", "/nothing/", "/user/1/2", "/escalation//", "/alarm/1/nothing", "/%ff%00", "/../user"),
+    *("/msg", "/msg/", "/msg//", "/msg/1/2", "/msg/list/1", "/msg/send/nothing", "/msgs"),
+]
+
+
+def test_an_unknown_path_of_the_api_is_404(world: World, subtests: pytest.Subtests) -> None:
+    for method, path in product(("GET", "POST", "PUT", "PATCH", "DELETE"), UNKNOWN):
+        with subtests.test(method=method, path=path):
+            assert refused(world.send(method, path, "{}"), 404)
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/nothing/", "/api", "/api/v2/user", "/<b>bold</b>", "/%00%ff"])
@@ -122,19 +123,21 @@ def test_a_wrong_method_is_405(world: World, path: str, methods: str) -> None:
 # Bodies
 
 
-@writes
-@pytest.mark.parametrize(
-    "media_type",
-    ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "text/json", ""],
-)
-def test_a_wrong_media_type_is_415(world: World, operation: str, media_type: str) -> None:
-    assert refused(world.write(operation, media_type=media_type), 415)
+NO_JSON = ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain", "text/json", ""]
 
 
 @writes
-@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON", "application/json;v=1"])
-def test_a_media_type_may_have_parameters_and_any_case(world: World, operation: str, media_type: str) -> None:
-    assert world.write(operation, media_type=media_type).status_code in SUCCESS
+def test_a_wrong_media_type_is_415(world: World, operation: str, subtests: pytest.Subtests) -> None:
+    for media_type in NO_JSON:
+        with subtests.test(media_type=media_type):
+            assert refused(world.write(operation, media_type=media_type), 415)
+
+
+@writes
+def test_a_media_type_may_have_parameters_and_any_case(world: World, operation: str, subtests: pytest.Subtests) -> None:
+    for media_type in ("application/json; charset=utf-8", "Application/JSON", "application/json;v=1"):
+        with subtests.test(media_type=media_type), undone():
+            assert world.write(operation, media_type=media_type).status_code in SUCCESS
 
 
 # `VALID` stands for a body that is taken, but for its last brace: what follows is all that is wrong.
@@ -165,13 +168,15 @@ NO_OBJECTS = {
 
 
 @writes
-@pytest.mark.parametrize("body", list(NO_OBJECTS.values()), ids=list(NO_OBJECTS))
-def test_a_body_that_is_no_json_object_is_400(world: World, operation: str, body: bytes) -> None:
-    answer = world.write(operation, body.replace(b"VALID", world.body(operation)[:-1]))
-    if (body == b"" and operation in BODY_IS_OPTIONAL) or (body == b"[]" and operation == "SetWays"):
-        assert answer.status_code in SUCCESS
-    else:
-        assert refused(answer, 400)
+def test_a_body_that_is_no_json_object_is_400(world: World, operation: str, subtests: pytest.Subtests) -> None:
+    valid = world.body(operation)[:-1]
+    for name, body in NO_OBJECTS.items():
+        with subtests.test(body=name), undone():
+            answer = world.write(operation, body.replace(b"VALID", valid))
+            if (body == b"" and operation in BODY_IS_OPTIONAL) or (body == b"[]" and operation == "SetWays"):
+                assert answer.status_code in SUCCESS
+            else:
+                assert refused(answer, 400)
 
 
 @writes
@@ -200,9 +205,10 @@ def test_unknown_fields_are_ignored_whatever_they_hold(world: World, operation: 
         *(("GiveReceipt", "idempotencyKey"), ("AnswerBySms", "from"), ("AnswerBySms", "text")),
     ],
 )
-@pytest.mark.parametrize("text", ["\ud800", "Smoke \udfff", "\udc00\ud800", "\x00", "Smoke\x00"], ids=ascii)
-def test_what_no_database_can_keep_is_400(world: World, operation: str, field: str, text: str) -> None:
-    assert refused(world.write(operation, world.body(operation, **{field: text})), 400, field)
+def test_what_no_database_can_keep_is_400(world: World, operation: str, field: str, subtests: pytest.Subtests) -> None:
+    for text in ("\ud800", "Smoke \udfff", "\udc00\ud800", "\x00", "Smoke\x00"):
+        with subtests.test(text=ascii(text)):
+            assert refused(world.write(operation, world.body(operation, **{field: text})), 400, field)
 
 
 # Never HTML

@@ -122,7 +122,7 @@ def test_the_first_start_prints_an_address_a_login_both_tokens_and_a_curl_line(f
 
 
 def test_every_command_of_the_readme_works_as_printed(first_start: Service, tmp_path: Path) -> None:
-    until(lambda: "planned: alarm=1" in first_start.said)
+    until(lambda: "alarm raised: alarm=1 " in first_start.said)
     lead, *blocks = readme_blocks()
     assert lead == "make run\nmake test\n"
     token, user_token = re.findall(r"^  (ga_\S+)$", first_start.said, re.MULTILINE)
