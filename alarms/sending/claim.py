@@ -174,13 +174,18 @@ def claim(*, sender_id: int, free: Mapping[Pool, int]) -> Claimed:
     return claimed
 
 
-def next_due_in() -> float | None:
-    """Return the seconds until the next message is due, None where nothing is scheduled; what is overdue is left out,
-    as it waits for a free connection, not for the clock."""
+def next_due_in(*, since: float) -> float | None:
+    """Return the seconds until the next message is due, None where nothing is scheduled.
+
+    Args:
+        since: the seconds since the last claim. What was overdue then is left out: it waits for a free connection, not
+            for the clock.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT extract(epoch FROM min(due_at) - clock_timestamp())::float8 FROM alarms_devicemessage"
-            " WHERE status = 0 AND due_at > now()"
+            " WHERE status = 0 AND due_at > now() - make_interval(secs => %s)",
+            [since],
         )
         seconds: float | None = cursor.fetchone()[0]
     return None if seconds is None else max(0.0, seconds)

@@ -60,6 +60,7 @@ class Pump:
         self._notified = False
         # whether that may have left something: what has become due since, or found no connection free.
         self._to_claim = True
+        self._claimed_at = 0.0
         self._trouble = ""
         self._stopping_since: float | None = None
         self._sender_id: int | None = None
@@ -149,6 +150,7 @@ class Pump:
         assert self._sender_id is not None
         now = time.monotonic()
         self._next_beat = now + presence.INTERVAL
+        self._to_claim = True
         self._follow_gateways()
         for pool, under_way in self._under_way.items():
             for id_ in [id_ for id_, since in under_way.items() if now - since > ABANDON_AFTER]:
@@ -228,7 +230,7 @@ class Pump:
         """Claim and hand out what is due; return how many messages that were, with those that have to wait."""
         assert self._sender_id is not None
         free = self._free(done)
-        self._notified = False
+        self._notified, self._claimed_at = False, time.monotonic()
         claimed = claim(sender_id=self._sender_id, free=shares(free, self._lines.sizes, self._conditions.resting()))
         by_pool: dict[Pool, list[Delivery]] = {}
         now = time.monotonic()
@@ -264,9 +266,13 @@ class Pump:
         wake_at = self._next_beat
         if self._results or self._over:
             wake_at = min(wake_at, self._write_again_at)
-        if more or self._notified:
+        if self._stopping_since:
+            pass  # Nothing is taken up any more.
+        elif more or self._notified:
             wake_at = min(wake_at, gathered_at)
-        elif (due_in := next_due_in()) is not None:
+        elif (due_in := next_due_in(since=time.monotonic() - self._claimed_at)) is not None:
+            # Whatever else ends the wait, what has become due since the last claim is not overlooked.
+            self._to_claim |= due_in <= 0
             wake_at = min(wake_at, time.monotonic() + due_in)
         # Not select(), which takes no descriptor above 1023.
         with selectors.PollSelector() as selector:
@@ -275,7 +281,7 @@ class Pump:
             ready = {key.fileobj for key, _events in selector.select(max(0.0, wake_at - time.monotonic()))}
         if ready:
             time.sleep(max(0.0, gathered_at - time.monotonic()))
-        else:
+        else:  # Something is due, or nobody has asked for a second.
             self._to_claim = True
         self._waker.clear()
         if connection.connection in ready:

@@ -64,7 +64,7 @@ def the_claim_of_ways_that_are_throttled() -> Run:
 
 @hot("alarms_devicemessage")
 def when_the_next_message_is_due() -> Run:
-    return next_due_in
+    return lambda: next_due_in(since=1.0)
 
 
 def written(error: Callable[[int], GatewayError | None]) -> Run:
