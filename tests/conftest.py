@@ -15,10 +15,12 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from alarms import raising
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 
+LONGEST = ("test_conformance", "test_desk_pages", "test_desk_queries", "test_killed_processes", "test_make_run")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest, so that at the end no process waits for another."""
-    items.sort(key=lambda item: "conformance" not in item.nodeid)
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
 
 
 @pytest.fixture(scope="session")
