@@ -153,8 +153,8 @@ def plan(*, alarm_id: int, first_id: int, last_id: int, now: datetime) -> None:
 
 
 def write_planned(alarm: Alarm, user_ids: Sequence[int], *, messages: int, now: datetime) -> int:
-    """Write users as recipients of an alarm, and what is planned for them; return how many these are: the first ones,
-    as many as come to so many device messages. They must be locked, as must be what is about to be written."""
+    """Write users, who must be locked, as recipients of an alarm, and what is planned for them; return how many these
+    are: the first ones, as many as come to so many device messages."""
     plans = plans_of(alarm, user_ids[:messages], now=now, messages=messages)
     write(alarm, plans, recipients=INSERT_PLANNED, now=now)
     if alarm.organization.alarms_in_inbox:
