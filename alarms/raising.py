@@ -109,8 +109,7 @@ class AlarmOrder:
 def raise_alarm(
     *, order: AlarmOrder, raised_by: str, now: datetime, repeatable: Repeatable | None = None
 ) -> tuple[Alarm, bool]:
-    """Raise an alarm, at once or when its time has come; return it, and whether this was its first request. The number
-    of queries does not grow with the recipients.
+    """Raise an alarm, at once or when its time has come; return it, and whether this was its first request.
 
     Raises: ValidationError naming unknown ids, times that do not fit, or that no recipient is left; Conflict if
     `repeatable` was used with another body. Nothing is raised then.

@@ -1,10 +1,14 @@
-"""Outcomes: what is to become of a message after an attempt, and which gateway comes next."""
+"""Outcomes: what became of an attempt, what is to become of its message, and which gateway comes next."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
+from alarms.delivery import Delivery
+from alarms.gateways.base import GatewayError
 from alarms.sending import MAY_LEAVE_UNTIL
 
 # SQL, of a message m and what its sender writes of it, a row: a receipt says that the gateway has failed what it took,
@@ -55,3 +59,37 @@ def backoff(attempt: int, gateways: int, retry_after: float | None) -> float:
     wait = min(FIRST_RETRY * 3.0 ** min(rounds, 10), LONGEST_RETRY) * random.uniform(1.0, 1.2)  # noqa: S311
     # More than a year is not waited for, and could not be written as a time.
     return max(wait, min(retry_after or 0.0, 366 * 86400.0))
+
+
+@dataclass(slots=True)
+class Result:
+    """What became of one attempt."""
+
+    delivery: Delivery
+    label: str
+    """What the gateway is called."""
+    at: datetime
+    error: GatewayError | None = None
+
+    def outcome(self, gateways: int) -> Outcome:
+        """Return what follows where the way has so many gateways: the next one at once, and after the last a while
+        later the first again, of those that have not refused the message for good (contract 7)."""
+        gateway, refused = self.delivery.gateway, self.delivery.refused
+        if self.error is None:
+            following = next_place(gateway, refused=refused, gateways=gateways)
+            return Outcome("sent", gateway, refused, 0.0, "", following)
+        if not gateways:
+            # The line is gone meanwhile: upkeep moves what is left to the service's.
+            return Outcome("again", 0, 0, 0.0, self.error.reason)
+        if self.error.permanent:
+            refused |= 1 << gateway
+        left = not_refused(refused, gateways=gateways)
+        if not left:
+            return Outcome("failed", gateway, refused, 0.0, self.error.reason)
+        after = [place for place in left if place > max(gateway, self.delivery.in_place_of)]
+        if after:
+            return Outcome("again", after[0], refused, 0.0, self.error.reason)
+        # What a gateway asks for is for itself.
+        asked_for = self.error.retry_after if left[0] == gateway else None
+        wait = backoff(self.delivery.attempt, gateways, asked_for)
+        return Outcome("again", left[0], refused, wait, self.error.reason)

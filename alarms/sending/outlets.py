@@ -16,7 +16,7 @@ from django.conf import settings
 
 from alarms.delivery import Delivery
 from alarms.gateways.base import Gateway, GatewayError, LoopGateway, ThreadGateway, no_answer
-from alarms.sending.results import Result
+from alarms.sending.outcomes import Result
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,9 @@ from alarms.delivery import Delivery
 from alarms.sending import DEVICE_MESSAGES, presence
 from alarms.sending.claim import Pool, claim, next_due_in
 from alarms.sending.lines import Lines
+from alarms.sending.outcomes import Result
 from alarms.sending.resting import Conditions, detours, rested, shares
-from alarms.sending.results import Result, Turn, write
+from alarms.sending.results import Turn, write
 from alarms.sending.waker import Waker
 
 logger = logging.getLogger(__name__)
@@ -263,9 +264,8 @@ class Pump:
         """Sleep until a result or a notification comes in, the next message is due or a heartbeat is, but for so long
         since the turn began that what comes close together is done together. `more`: something due may be left."""
         gathered_at = began + GATHER
-        wake_at = self._next_beat
-        if self._results or self._over:
-            wake_at = min(wake_at, self._write_again_at)
+        left = self._results or self._over
+        wake_at = min(self._next_beat, self._write_again_at) if left else self._next_beat
         if self._stopping_since:
             pass  # Nothing is taken up any more.
         elif more or self._notified:

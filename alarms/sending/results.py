@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
-from alarms.delivery import Delivery
-from alarms.gateways.base import GatewayError, masked
+from alarms.gateways.base import masked
 from alarms.gateways.owned import Line
 from alarms.hooks.recording import FailedMessage, messages_failed
 from alarms.sending import DEVICE_MESSAGES, MAY_LEAVE_UNTIL, TRIED_AND_OVER
-from alarms.sending.outcomes import FAILED_SINCE, GOES_ON, OVERTAKEN, Outcome, backoff, next_place, not_refused
+from alarms.sending.outcomes import FAILED_SINCE, GOES_ON, OVERTAKEN, Outcome, Result
 from alarms.sending.sent import write_sent
 from escalations.plan import TURNS_OF_A_RUN as FIRST_REPEATED_TURN
 from messaging_project.database import array
@@ -146,40 +143,6 @@ MOVE_UP = f"""
     ) last, alarms_alarm a
     WHERE r.id = last.recipient AND a.id = r.alarm_id
 """  # noqa: S608 - made of constants
-
-
-@dataclass(slots=True)
-class Result:
-    """What became of one attempt."""
-
-    delivery: Delivery
-    label: str
-    """What the gateway is called."""
-    at: datetime
-    error: GatewayError | None = None
-
-    def outcome(self, gateways: int) -> Outcome:
-        """Return what follows where the way has so many gateways: the next one at once, and after the last a while
-        later the first again, of those that have not refused the message for good (contract 7)."""
-        gateway, refused = self.delivery.gateway, self.delivery.refused
-        if self.error is None:
-            following = next_place(gateway, refused=refused, gateways=gateways)
-            return Outcome("sent", gateway, refused, 0.0, "", following)
-        if not gateways:
-            # The line is gone meanwhile: upkeep moves what is left to the service's.
-            return Outcome("again", 0, 0, 0.0, self.error.reason)
-        if self.error.permanent:
-            refused |= 1 << gateway
-        left = not_refused(refused, gateways=gateways)
-        if not left:
-            return Outcome("failed", gateway, refused, 0.0, self.error.reason)
-        after = [place for place in left if place > max(gateway, self.delivery.in_place_of)]
-        if after:
-            return Outcome("again", after[0], refused, 0.0, self.error.reason)
-        # What a gateway asks for is for itself.
-        asked_for = self.error.retry_after if left[0] == gateway else None
-        wait = backoff(self.delivery.attempt, gateways, asked_for)
-        return Outcome("again", left[0], refused, wait, self.error.reason)
 
 
 def write(

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from django.db import connection
 
+from alarms.sending.outcomes import Result
 from messaging_project.database import array
-
-if TYPE_CHECKING:
-    from alarms.sending.results import Result
 
 # Only what is as it was taken up, of a recipient whom nobody else has locked; at all others the statements for all
 # results look (results.write). A recipient's time starts as there (results.START_TIME).

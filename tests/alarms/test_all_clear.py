@@ -18,7 +18,8 @@ from alarms.all_clear import tell_all_clear
 from alarms.models import Alarm, AlarmMessage, DeviceMessage
 from alarms.raising import start_alarm
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from messaging_project import database
 from organizations.models import Device, Organization, User
 from tests import factories

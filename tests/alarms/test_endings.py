@@ -16,7 +16,8 @@ from alarms.closing import close_alarm
 from alarms.gateways.base import GatewayError
 from alarms.models import AlarmMessage, DeviceMessage, Sender
 from alarms.sending.claim import Claimed, claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from organizations.models import User
 from tests import factories
 

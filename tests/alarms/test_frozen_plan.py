@@ -16,7 +16,8 @@ from alarms.gateways.base import GatewayError
 from alarms.models import Alarm, AlarmMessage, DeviceMessage
 from alarms.raising import AlarmOrder, Resources, raise_alarm
 from alarms.sending.claim import Claimed, claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from escalations.models import EscalationConfiguration, ResponseTimeout
 from organizations.models import Device, Organization, User
 from tests.factories import DeviceFactory, escalation, member

@@ -16,7 +16,7 @@ from django.conf import settings as django_settings
 from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError
 from alarms.gateways.http import HttpGateway, seconds_to_wait
-from alarms.sending.results import backoff
+from alarms.sending.outcomes import backoff
 from tests.alarms.test_texts import DELIVERY, to
 from tests.sinks import HttpSink, Post, answers, hangs_first
 

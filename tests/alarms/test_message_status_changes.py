@@ -17,7 +17,8 @@ from alarms.delivery import Delivery
 from alarms.gateways.base import GatewayError
 from alarms.models import AlarmMessage, DeviceMessage
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from organizations.models import Device, Organization
 from tests import factories
 

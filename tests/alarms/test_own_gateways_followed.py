@@ -18,7 +18,8 @@ from alarms.models import DeviceMessage
 from alarms.sending import lines
 from alarms.sending.claim import Pool, claim
 from alarms.sending.lines import Lines
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from organizations.models import Organization
 from tests import factories
 from tests.factories import take_back

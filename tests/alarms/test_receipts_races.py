@@ -17,7 +17,8 @@ from alarms.closing import close_alarm
 from alarms.models import AlarmMessage, DeviceMessage, Hook, HookEvent
 from alarms.sending import DEVICE_MESSAGES
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from messaging_project import database
 from organizations.models import Organization
 from tests import factories

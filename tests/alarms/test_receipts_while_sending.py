@@ -21,7 +21,8 @@ from alarms.gateways.base import GatewayError
 from alarms.models import DeviceMessage
 from alarms.receipts import take_receipt
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -20,7 +20,8 @@ from alarms.models import Alarm, AlarmMessage, DeviceMessage
 from alarms.raising import AlarmOrder, Resources, raise_alarm, start_alarm
 from alarms.sending import DEVICE_MESSAGES
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from escalations.models import ResponseTimeout
 from messaging_project import database
 from organizations.models import Device, Organization, User, Way

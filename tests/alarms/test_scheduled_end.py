@@ -20,7 +20,8 @@ from alarms.gateways.base import GatewayError
 from alarms.models import Alarm, AlarmMessage, DeviceMessage
 from alarms.raising import AlarmOrder, Resources, raise_alarm, start_alarm
 from alarms.sending.claim import Claimed, claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from messaging_project import database
 from messaging_project.errors import Conflict
 from organizations.models import Organization

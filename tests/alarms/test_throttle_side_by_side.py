@@ -17,7 +17,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from alarms.models import AlarmMessage, DeviceMessage, DeviceRate
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from organizations.models import Device
 from tests import factories
 from tests.alarms.test_races import waiting_for_locks, while_waiting

@@ -20,8 +20,9 @@ from alarms.gateways.email import failure
 from alarms.models import AlarmMessage, DeviceMessage, Sender
 from alarms.sending import presence
 from alarms.sending.claim import claim
+from alarms.sending.outcomes import Result
 from alarms.sending.outlets import ThreadOutlet
-from alarms.sending.results import Result, Turn, write
+from alarms.sending.results import Turn, write
 from messaging_project.errors import Conflict
 from tests import factories
 from tests.alarms.test_texts import to

@@ -18,7 +18,8 @@ from django.db import connection, transaction
 from alarms.gateways.base import GatewayError
 from alarms.models import AlarmMessage, DeviceMessage
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from organizations.models import Device, User, Way
 from tests.factories import AlarmFactory, AlarmMessageFactory, DeviceMessageFactory
 
@@ -32,8 +33,7 @@ BUSY = GatewayError("HTTP 503", permanent=False)
 @pytest.fixture
 def today():
     with connection.cursor() as cursor:
-        cursor.execute("SELECT now()")
-        return cursor.fetchone()[0]
+        return cursor.execute("SELECT now()").fetchone()[0]
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ from alarms.closing import close_alarm
 from alarms.models import AlarmMessage, DeviceMessage, Sender
 from alarms.sending import presence
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from tests.factories import AlarmFactory, AlarmMessageFactory, DeviceMessageFactory, member
 
 pytestmark = pytest.mark.django_db

@@ -18,7 +18,8 @@ from alarms.gateways.base import GatewayError
 from alarms.models import Alarm, AlarmMessage, AlarmTemplate, DeviceMessage, Feedback, HookEvent
 from alarms.planning import plan
 from alarms.sending.claim import claim
-from alarms.sending.results import Result, write
+from alarms.sending.outcomes import Result
+from alarms.sending.results import write
 from inbox.models import InboxMessage, Message
 from messaging_project import database
 from organizations.deactivating import LastSuperuser
