@@ -76,7 +76,6 @@ class Resources:
         return {
             "organization": organization_id,
             "now": now,
-            "all_users": self.all_users,
             "users": list(self.users),
             "units": list(self.units),
         }

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rest_framework.test import APIClient
@@ -33,6 +34,16 @@ def boss(brigade: Organization, as_organization: Callable[[Organization], APICli
 def planned_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every recipient of an alarm is planned by a job, as most of a large alarm's are, and not as it is raised."""
     monkeypatch.setattr(raising, "PLANNED_AT_ONCE", 0)
+
+
+@pytest.fixture
+def mail(settings: Any) -> Iterator[MailSink]:
+    """The mail server of the gateways of this process."""
+    sink = MailSink()
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
+    yield sink
+    sink.close()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -122,15 +121,6 @@ def test_nobody_listening_is_temporary_and_names_no_address() -> None:
 )
 def test_retry_after_is_read_as_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
     assert seconds_to_wait(header) == seconds
-
-
-@pytest.fixture
-def mail(settings: Any) -> Iterator[MailSink]:
-    sink = MailSink()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
-    yield sink
-    sink.close()
 
 
 MAILED = dataclasses.replace(DELIVERY, way="email", address="someone@example.org")

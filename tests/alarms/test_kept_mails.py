@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -27,15 +25,6 @@ TEXTS = {
     "markup": "<b>Fire</b> & \"smoke\" 'there'",
     "what looks like a header": "Date: today\nMessage-ID: <x>\nTo: you",
 }
-
-
-@pytest.fixture
-def mail(settings: Any) -> Iterator[MailSink]:
-    sink = MailSink()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", sink.port
-    yield sink
-    sink.close()
 
 
 def without_date_and_boundary(content: bytes) -> bytes:
