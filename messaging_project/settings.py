@@ -1,50 +1,24 @@
-"""Every setting, read from the environment (or a file `.env` beside manage.py); README.md lists them."""
+"""Every setting, read from the environment (or a file `.env` beside manage.py); README.md lists them. Those of one
+thing stand in modules of their own, such as web_settings.py."""
 
 import os
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import environ
 import pghistory
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from messaging_project.database_settings import CONNECTION
 from messaging_project.desk_settings import desk_of
+from messaging_project.environment import BASE_DIR, by_way, env, integer, secret
 from messaging_project.log_settings import logging_of
+from messaging_project.mail_settings import *  # noqa: F403 - settings
 from messaging_project.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
-
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-env = environ.Env()
-env.read_env(str(BASE_DIR / ".env"))
-
-
-def _integer(name: str, default: int) -> int:
-    try:
-        return int(env.str(name, default=str(default)))
-    except ValueError:
-        raise ImproperlyConfigured(f"{name}: must be a whole number") from None
-
-
-def _secret(name: str) -> str:
-    """Return a variable as it stands: of a value that begins with `$`, `env` makes the name of another variable."""
-    return os.environ.get(name, "")
-
-
-def _by_way(name: str, default: list[str]) -> list[tuple[str, int]]:
-    """Return the ways of alarm of a list such as sms:60, each with its number; the system checks tell of -1, which
-    stands for what is none."""
-    entries = (entry.strip().partition(":") for entry in env.list(name, default=default))
-    return [(way, int(number) if number.isdecimal() else -1) for way, _colon, number in entries]
-
+from messaging_project.web_settings import *  # noqa: F403 - settings
+from messaging_project.web_settings import NUM_PROXIES
 
 DATA_DIR = Path(env.str("DATA_DIR", default=str(BASE_DIR / ".data"))).expanduser().absolute()
-PORT = _integer("PORT", 8000)
-BIND = env.str("BIND", default=f"127.0.0.1:{PORT}")
-WEB_WORKERS = _integer("WEB_WORKERS", 2)
-BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 DEBUG = env.bool("DEBUG", default=False)
 
 # Database: the one that DATABASE_URL names, else the embedded one, of which only the address is derived here.
@@ -70,7 +44,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 def _secret_key() -> str:
     """Return SECRET_KEY, or the one kept in DATA_DIR/secret_key, made (0600) when it is first asked for."""
-    if key := _secret("SECRET_KEY"):
+    if key := secret("SECRET_KEY"):
         return key
     if not EMBEDDED_DATABASE:
         raise ImproperlyConfigured("SECRET_KEY is required where DATABASE_URL is set: every machine needs the same one")
@@ -97,24 +71,7 @@ ENCRYPTION_KEYS = [key for each in os.environ.get("ENCRYPTION_KEYS", "").split("
     SECRET_KEY
 ]
 
-# Web
-
-# How many proxies of ours stand before the service and say in X-Forwarded-For who asks.
-NUM_PROXIES = _integer("NUM_PROXIES", 0)
-ALLOWED_HOSTS = env.list(
-    "ALLOWED_HOSTS", default=sorted({urlsplit(BASE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})
-)
-CSRF_TRUSTED_ORIGINS = [BASE_URL]
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = BASE_URL.startswith("https:")
-X_FRAME_OPTIONS = "DENY"
-ROOT_URLCONF = "messaging_project.urls"
-WSGI_APPLICATION = "messaging_project.wsgi.application"
-APPEND_SLASH = False
-LOGIN_REDIRECT_URL = "admin:index"
-CSRF_FAILURE_VIEW = "messaging_project.errors.csrf_failure"
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-# A group with thousands of members is one form of the admin.
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+# Web: beside web_settings.py
 
 INSTALLED_APPS = [
     # First, so that its templates and texts stand before those of others.
@@ -201,9 +158,9 @@ USE_TZ = True
 SITE_NAME = env.str("SITE_NAME", default="Alarm messaging")
 UNFOLD = desk_of(name=SITE_NAME, colour=env.str("SITE_COLOR", default="#c2410c"))
 # For how many hours a token that is replaced goes on.
-TOKEN_OVERLAP_HOURS = _integer("TOKEN_OVERLAP_HOURS", 24)
+TOKEN_OVERLAP_HOURS = integer("TOKEN_OVERLAP_HOURS", 24)
 # After how many days without a use a token is called forgotten.
-TOKEN_FORGOTTEN_DAYS = _integer("TOKEN_FORGOTTEN_DAYS", 90)
+TOKEN_FORGOTTEN_DAYS = integer("TOKEN_FORGOTTEN_DAYS", 90)
 
 # History of what administrators and programs change, written by triggers: each row tells who did it and from where.
 
@@ -232,7 +189,7 @@ REST_FRAMEWORK = {
 
 # JWT: the issuer of the tokens of `Authorization: Bearer` (contract 1); where none of these is set, there are none.
 
-JWT_KEY = _secret("JWT_KEY")
+JWT_KEY = secret("JWT_KEY")
 if JWT_KEY.startswith("-----BEGIN"):
     JWT_KEY = JWT_KEY.replace("\\n", "\n")
 JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
@@ -243,8 +200,8 @@ JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
 # Alarms
 
 # The way of alarm and the seconds after the entry before it, for users without a configuration (contract 3).
-DEFAULT_ESCALATION = _by_way("DEFAULT_ESCALATION", ["app:0", "pager:0", "email:0", "sms:60", "call:60"])
-DEFAULT_RESPONSE_TIMEOUT = _integer("DEFAULT_RESPONSE_TIMEOUT", 900)
+DEFAULT_ESCALATION = by_way("DEFAULT_ESCALATION", ["app:0", "pager:0", "email:0", "sms:60", "call:60"])
+DEFAULT_RESPONSE_TIMEOUT = integer("DEFAULT_RESPONSE_TIMEOUT", 900)
 
 # How each way leaves the house: URLs separated by spaces, tried in this order (contract 7). GATEWAY_DEFAULT stands in
 # for a variable that is not set at all; `make run` sets it to `log:`.
@@ -252,37 +209,21 @@ GATEWAYS = {
     way: env.str(f"GATEWAY_{way.upper()}", default=env.str("GATEWAY_DEFAULT", default="")).split()
     for way in ("app", "pager", "sms", "call", "email")
 }
-GATEWAY_SECRET = _secret("GATEWAY_SECRET")
+GATEWAY_SECRET = secret("GATEWAY_SECRET")
 GATEWAY_TIMEOUT = 10  # seconds
 
 # Callbacks of Twilio are signed with it.
-TWILIO_AUTH_TOKEN = _secret("TWILIO_AUTH_TOKEN")
+TWILIO_AUTH_TOKEN = secret("TWILIO_AUTH_TOKEN")
 
 # At most so many messages a minute to one device of a way; a way that is not named has no limit.
-MESSAGES_PER_MINUTE = dict(_by_way("MESSAGES_PER_MINUTE", ["sms:10", "call:10"]))
+MESSAGES_PER_MINUTE = dict(by_way("MESSAGES_PER_MINUTE", ["sms:10", "call:10"]))
 
 # The country of phone numbers that are written without theirs, such as DE.
 PHONE_REGION = env.str("PHONE_REGION", default="") or None
 
 # Inbox
 
-INBOX_RETENTION_MONTHS = _integer("INBOX_RETENTION_MONTHS", 12)
-
-# E-mail
-
-_email = env.email_url_config(env.str("EMAIL_URL", default="smtp://localhost:25"))
-# One of django-anymail's, for a mail service with an interface of its own; its settings are ANYMAIL_... then.
-EMAIL_BACKEND = env.str("EMAIL_BACKEND", default=_email["EMAIL_BACKEND"])
-ANYMAIL = {name.removeprefix("ANYMAIL_"): value for name, value in os.environ.items() if name.startswith("ANYMAIL_")}
-EMAIL_HOST = _email.get("EMAIL_HOST") or "localhost"
-EMAIL_PORT = _email.get("EMAIL_PORT") or 25
-EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
-EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
-EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
-EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
-EMAIL_FILE_PATH = _email.get("EMAIL_FILE_PATH")
-EMAIL_TIMEOUT = 10  # seconds
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"alarm@{urlsplit(BASE_URL).hostname or 'localhost'}")
+INBOX_RETENTION_MONTHS = integer("INBOX_RETENTION_MONTHS", 12)
 
 # Jobs
 
