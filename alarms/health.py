@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 
 from alarms.gateways import owned
-from alarms.models import OrganizationGateway, Sender
+from alarms.models import Audit, OrganizationGateway, Sender
 from messaging_project.api import read_only
 from messaging_project.database import migrations_applied
 
@@ -22,6 +22,8 @@ from messaging_project.database import migrations_applied
 HEARTBEAT = 15
 # Nothing may be due for longer than so many seconds while its gateway starts nothing.
 WAITING = 10
+# What the auditor has found is told for so long.
+TOLD_FOR = timedelta(minutes=10)
 
 NOT_MIGRATED = ["database: migrations are not applied (manage.py migrate)"]
 
@@ -45,10 +47,15 @@ RAISING_AND_PLANNING_WAITING = """
 """
 
 UPKEEP_WAITING = """
-    SELECT count(*) FROM procrastinate_jobs j
-    WHERE j.status = 'todo' AND j.queue_name = 'upkeep' AND (
-        SELECT max(e.at) FROM procrastinate_events e WHERE e.job_id = j.id
-    ) < now() - make_interval(secs => %(waiting)s)
+    SELECT (
+        SELECT count(*) FROM procrastinate_jobs j
+        WHERE j.status = 'todo' AND j.queue_name = 'upkeep' AND (
+            SELECT max(e.at) FROM procrastinate_events e WHERE e.job_id = j.id
+        ) < now() - make_interval(secs => %(waiting)s)
+    ), (
+        -- Every worker audits as it starts.
+        SELECT coalesce(max(audited_at) < now() - make_interval(secs => %(heartbeat)s), false) FROM alarms_audit
+    )
 """
 
 MESSAGES_WAITING = """
@@ -98,7 +105,7 @@ def problems() -> list[str]:
         cursor.execute(RAISING_AND_PLANNING_WAITING, limits)
         unraised, unplanned = cursor.fetchone()
         cursor.execute(UPKEEP_WAITING, limits)
-        (upkeep,) = cursor.fetchone()
+        upkeep, unaudited = cursor.fetchone()
         cursor.execute(MESSAGES_WAITING, limits)
         messages = cursor.fetchall()
     reasons = []
@@ -112,13 +119,15 @@ def problems() -> list[str]:
         reasons.append(f"planning: {unplanned} recipients have no plan for over {WAITING} s")
     if upkeep:
         reasons.append(f"upkeep: {upkeep} jobs are waiting for over {WAITING} s")
+    if unaudited:
+        reasons.append(f"audit: none in the last {HEARTBEAT} s")
     reasons += [f"{way}{of(owner)}: {count} messages are due for over {WAITING} s" for way, owner, count in messages]
     return reasons
 
 
 def warnings() -> list[str]:
     """Return what is to be seen to although alarms go out: gateways that rest, as others of their way do their work,
-    and those of organizations that cannot be used, for which the service's stand in."""
+    those of organizations that cannot be used, for which the service's stand in, and what the auditor has found."""
     living = Sender.objects.filter(heartbeat_at__gt=Now() - timedelta(seconds=HEARTBEAT))
     now = timezone.now().isoformat()
     resting = (each for sender in living.values_list("resting", flat=True) for each in sender)
@@ -129,7 +138,15 @@ def warnings() -> list[str]:
     return [
         *sorted(found),
         *(f"{row.way}{of(row.organization_id)}: its own gateway cannot be used" for row in broken),
+        *map(audit_text, Audit.objects.filter(last_found_at__gt=Now() - TOLD_FOR).order_by("kind")),
     ]
+
+
+def audit_text(audit: Audit) -> str:
+    """Return what the auditor has found of a kind."""
+    assert audit.last_found_at is not None
+    when = "" if audit.found else f", put right or over, at {audit.last_found_at:%H:%M:%S} UTC"
+    return f"audit: {audit.last_found} {audit.get_kind_display()}{when}"
 
 
 def resting_text(resting: Mapping[str, Any]) -> str:

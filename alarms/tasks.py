@@ -11,7 +11,7 @@ from procrastinate.contrib.django import app
 
 # Some of these defer jobs of this module; of each other, they use nothing while they are imported.
 from alarms import all_clear as clearing
-from alarms import closing, planning, raising, upkeep
+from alarms import auditing, closing, planning, raising, upkeep
 from alarms.hooks import DELIVER, delivering, outcomes, retention
 from alarms.hooks import QUEUE as HOOKS
 from messaging_project import database
@@ -61,6 +61,12 @@ def all_clear(*, alarm_id: int) -> None:
 @app.task(name="alarms.sweep", queue="upkeep")
 def sweep(timestamp: int) -> None:
     upkeep.sweep(now=database.now())
+
+
+@app.periodic(cron="* * * * * */5", periodic_id="audit")
+@app.task(name="alarms.audit", queue="upkeep")
+def audit(timestamp: int) -> None:
+    auditing.audit(now=database.now())
 
 
 @app.periodic(cron="17 * * * *", periodic_id="forget_rates")

@@ -25,7 +25,7 @@ from organizations.models import Way
 STATE = f"""
     SELECT * FROM ({health.HEARTBEATS}) AS heartbeats (worker, sender),
         ({health.RAISING_AND_PLANNING_WAITING}) AS waiting (unraised, unplanned),
-        ({health.UPKEEP_WAITING}) AS waiting_jobs (upkeep)
+        ({health.UPKEEP_WAITING}) AS waiting_jobs (upkeep, unaudited)
 """  # noqa: S608 - made of constants
 
 
@@ -70,7 +70,7 @@ def find(organizations: Collection[int] | None, *, now: datetime) -> Health:
     limits = {"heartbeat": health.HEARTBEAT, "waiting": health.WAITING}
     with connection.cursor() as cursor:
         cursor.execute(STATE, limits)
-        worker, sender, unraised, unplanned, upkeep = cursor.fetchone()
+        worker, sender, unraised, unplanned, upkeep, unaudited = cursor.fetchone()
         cursor.execute(health.MESSAGES_WAITING, limits)
         messages = cursor.fetchall()
     own = OrganizationGateway.objects.select_related("organization")
@@ -79,7 +79,7 @@ def find(organizations: Collection[int] | None, *, now: datetime) -> Health:
     told = Telling(organizations, names)
     troubles = [
         *_not_running(worker=worker, sender=sender),
-        *told.behind(unraised=unraised, unplanned=unplanned, upkeep=upkeep),
+        *told.behind(unraised=unraised, unplanned=unplanned, upkeep=upkeep, unaudited=unaudited),
         *told.messages(messages),
     ]
     if not migrations_applied():
@@ -119,7 +119,7 @@ class Telling:
             return ""
         return ngettext("%(count)d is waiting.", "%(count)d are waiting.", count) % {"count": count}
 
-    def behind(self, *, unraised: int, unplanned: int, upkeep: int) -> list[Trouble]:
+    def behind(self, *, unraised: int, unplanned: int, upkeep: int, unaudited: bool) -> list[Trouble]:
         found = []
         if unraised:
             meaning = _("Their time has come, but they have not been raised.")
@@ -127,9 +127,9 @@ class Telling:
         if unplanned:
             meaning = _("There are recipients for whom nothing is planned yet: they get nothing until then.")
             found.append(Trouble(_("Planning is behind."), meaning, self._waiting(unplanned)))
-        if upkeep:
+        if upkeep or unaudited:
             meaning = _("What a process that ended has left undone is not taken over, and nobody is timed out.")
-            found.append(Trouble(_("Upkeep is behind."), meaning, self._waiting(upkeep)))
+            found.append(Trouble(_("Upkeep is behind."), meaning, self._waiting(upkeep) if upkeep else ""))
         return found
 
     def messages(self, rows: Collection[tuple[str, int, int]]) -> list[Trouble]:

@@ -7,6 +7,8 @@ from alarms.models.alarm import AlarmMessageQuerySet as AlarmMessageQuerySet
 from alarms.models.alarm import Feedback as Feedback
 from alarms.models.alarm import IdempotencyKey as IdempotencyKey
 from alarms.models.alarm import WrongCode as WrongCode
+from alarms.models.audit import Audit as Audit
+from alarms.models.audit import Trouble as Trouble
 from alarms.models.hook import Hook as Hook
 from alarms.models.hook import HookEvent as HookEvent
 from alarms.models.hook import HookTry as HookTry

@@ -55,6 +55,13 @@ class Alarm(models.Model):
         help_text=_("What everybody who was reached is told at the end."),
     )
     all_clear_at = models.DateTimeField(_("all-clear at"), null=True, blank=True, help_text=_("When it was ordered."))
+    details_dropped_at = models.DateTimeField(
+        _("details dropped at"),
+        null=True,
+        blank=True,
+        editable=False,
+        help_text=_("When what each device got and each answer were dropped, as they were old."),
+    )
     repeat = models.PositiveSmallIntegerField(
         _("repeat"),
         default=0,
@@ -87,6 +94,13 @@ class Alarm(models.Model):
                 condition=Q(pending_resources__isnull=True, closed_at=None),
                 name="alarms_open",
             ),
+            models.Index(
+                fields=["scheduled_end_at"],
+                condition=Q(scheduled_end_at__isnull=False, closed_at=None),
+                name="alarms_to_close",
+            ),
+            models.Index(fields=["all_clear_at"], condition=Q(all_clear_at__isnull=False), name="alarms_all_clear"),
+            models.Index(fields=["starts_at"], condition=Q(details_dropped_at=None), name="alarms_with_details"),
         )
         ordering = ("-starts_at", "-id")
         verbose_name = _("alarm")

@@ -3,12 +3,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from django.core.management.base import BaseCommand
 from procrastinate.contrib.django import app
 
+from alarms import tasks
 from alarms.hooks import QUEUE as HOOKS
 from messaging_project import database
 
@@ -44,6 +46,8 @@ async def work(concurrency: int) -> None:
     # The default has too few threads on a small machine for all places.
     loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + INBOX_PLACES + HOOKS_PLACES + 2))
     async with app.open_async():
+        # What went wrong while there was none is found at once.
+        await tasks.audit.configure().defer_async(timestamp=int(time.time()))
         workers = [
             asyncio.create_task(
                 app.run_worker_async(
