@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import phonenumbers
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from alarms import gateways
+from alarms.retention import MAX_MONTHS
 from escalations.models import MAX_DELAY, MAX_ENTRIES, MAX_TIMEOUT, MIN_TIMEOUT
 from organizations.models import Way
 
@@ -82,3 +84,18 @@ def check_twilio(**_options: Any) -> list[CheckMessage]:
         return []
     text = "is not set: answers on the keypad, answers by SMS and receipts of Twilio are refused"
     return [Warning(f"TWILIO_AUTH_TOKEN: {text}", id="alarms.W001")]
+
+
+@register
+def check_heartbeat_url(**_options: Any) -> list[CheckMessage]:
+    if not settings.HEARTBEAT_URL or urlsplit(settings.HEARTBEAT_URL).scheme in ("http", "https"):
+        return []
+    return [Error("HEARTBEAT_URL: must be an http or https URL", id="alarms.E006")]
+
+
+@register
+def check_retention(**_options: Any) -> list[CheckMessage]:
+    months = settings.ALARM_RETENTION_MONTHS
+    if 0 <= months <= MAX_MONTHS:
+        return []
+    return [Error(f"ALARM_RETENTION_MONTHS: {months} is not from 0 to {MAX_MONTHS} months", id="alarms.E007")]

@@ -6,17 +6,22 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from procrastinate import JobContext, RetryStrategy
 from procrastinate.contrib.django import app
 
 # Some of these defer jobs of this module; of each other, they use nothing while they are imported.
 from alarms import all_clear as clearing
-from alarms import auditing, closing, planning, raising, upkeep
+from alarms import auditing, closing, heartbeat, planning, raising, telling_admins, troubles, upkeep
+from alarms import retention as of_alarms
 from alarms.hooks import DELIVER, delivering, outcomes, retention
 from alarms.hooks import QUEUE as HOOKS
 from messaging_project import database
 
 logger = logging.getLogger(__name__)
+
+# Of what asks others: their answers, or silence, hold up nothing of ours.
+WATCH = "watch"
 
 # A job that failed is tried again for good: an alarm whose planning was given up would be lost.
 UNTIL_IT_WORKS = RetryStrategy(max_attempts=None, wait=2)
@@ -69,6 +74,20 @@ def audit(timestamp: int) -> None:
     auditing.audit(now=database.now())
 
 
+@app.periodic(cron="* * * * * */10", periodic_id="tell_admins")
+@app.task(name="alarms.tell_admins", queue=WATCH)
+def tell_admins(timestamp: int) -> None:
+    troubles.find()
+    telling_admins.tell_admins(now=database.now())
+
+
+@app.periodic(cron="* * * * *", periodic_id="heartbeat")
+@app.task(name="alarms.heartbeat", queue=WATCH)
+def beat(timestamp: int) -> None:
+    if settings.HEARTBEAT_URL:
+        heartbeat.beat()
+
+
 @app.periodic(cron="17 * * * *", periodic_id="forget_rates")
 @app.task(name="alarms.forget_rates", queue="upkeep")
 def forget_rates(timestamp: int) -> None:
@@ -99,3 +118,17 @@ def deliver_hooks_again(context: JobContext, timestamp: int) -> None:
 def purge_hook_events(context: JobContext, timestamp: int) -> None:
     purged = retention.purge(stop=context.should_abort)
     logger.info("purged: %d hook events older than %d days", purged, retention.DAYS)
+
+
+@app.periodic(cron="57 3 * * *", periodic_id="drop_details")
+@app.task(name="alarms.drop_details", queue=HOOKS, retry=RetryStrategy(max_attempts=5, wait=60), pass_context=True)
+def drop_details(context: JobContext, timestamp: int) -> None:
+    if months := settings.ALARM_RETENTION_MONTHS:
+        dropped = of_alarms.drop_details(months=months, stop=context.should_abort)
+        logger.info("dropped: %d device messages of alarms older than %d months", dropped, months)
+
+
+@app.periodic(cron="47 3 * * *", periodic_id="prune_queue")
+@app.task(name="alarms.prune_queue", queue="upkeep")
+async def prune_queue(timestamp: int) -> None:
+    await of_alarms.prune_queue()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from procrastinate.contrib.django import app
 
-from alarms import answer_codes, repeating
+from alarms import answer_codes, counting, repeating, troubles
 from alarms.gateways import owned
 from alarms.hooks import recording
 from alarms.models import DeviceMessage, DeviceRate, Sender
@@ -28,7 +28,7 @@ FORGET_SENDERS_AFTER = timedelta(days=1)
 FORGET_RATES_AFTER = timedelta(days=1)
 
 # Who is not planned yet is not timed out: planning, however late, sets their deadline anew.
-TIME_OUT = """
+TIME_OUT = f"""
     WITH over AS (
         SELECT id FROM alarms_alarmmessage
         WHERE escalating AND deadline <= %(now)s AND planned_at IS NOT NULL
@@ -42,13 +42,13 @@ TIME_OUT = """
             reason = CASE WHEN m.attempts > 0 THEN m.reason ELSE 'timed out' END,
             changed_at = %(now)s
         FROM over WHERE m.alarm_message_id = over.id AND m.status = 0
-        RETURNING m.id, m.status
-    )
-    SELECT a.organization_id, ended.alarm_id, ended.user_id,
+        RETURNING m.id, m.way, m.status
+    ), {counting.counted("cancelled")}
+    SELECT a.organization_id, ended.alarm_id, ended.user_id, ended.id,
         array(SELECT c.id FROM cancelled c JOIN alarms_devicemessage m USING (id)
             WHERE m.alarm_message_id = ended.id AND c.status = 4)
     FROM ended JOIN alarms_alarm a ON a.id = ended.alarm_id ORDER BY ended.alarm_id, ended.id
-"""
+"""  # noqa: S608 - made of constants
 
 # Taken up by a sender that is dead, or whose lease is over.
 LOST = """
@@ -68,12 +68,16 @@ LOCK_LOST = f"""
 
 # Nobody whose escalation has ended meanwhile gets anything again (contract 4).
 RETURN_LOST = f"""
-    UPDATE alarms_devicemessage m SET
-        status = CASE WHEN {MAY_LEAVE_UNTIL} > now() THEN 0 ELSE {TRIED_AND_OVER} END,
-        due_at = now(), changed_at = now(), sender_id = NULL, lease_until = NULL, reason = 'taken back from its sender'
-    FROM alarms_alarmmessage r JOIN alarms_alarm a ON a.id = r.alarm_id
-    WHERE r.id = m.alarm_message_id AND r.id = ANY(%(recipients)s) AND {LOST}
-    RETURNING m.alarm_id, m.id
+    WITH returned AS (
+        UPDATE alarms_devicemessage m SET
+            status = CASE WHEN {MAY_LEAVE_UNTIL} > now() THEN 0 ELSE {TRIED_AND_OVER} END,
+            due_at = now(), changed_at = now(), sender_id = NULL, lease_until = NULL,
+            reason = 'taken back from its sender'
+        FROM alarms_alarmmessage r JOIN alarms_alarm a ON a.id = r.alarm_id
+        WHERE r.id = m.alarm_message_id AND r.id = ANY(%(recipients)s) AND {LOST}
+        RETURNING m.alarm_id, m.id, m.way, m.status
+    ), {counting.counted("returned", which="status > 0")}
+    SELECT alarm_id, id FROM returned
 """  # noqa: S608 - made of constants
 
 # What waits for a gateway that there is no more begins anew with the first of its line; what waits for a line that is
@@ -103,12 +107,15 @@ LOCK_WITHOUT_GATEWAY = """
     ) FOR NO KEY UPDATE SKIP LOCKED
 """
 
-FAIL_WITHOUT_GATEWAY = """
-    UPDATE alarms_devicemessage m SET status = 4, reason = 'its way has no gateway any more', changed_at = now()
-    WHERE m.alarm_message_id = ANY(%(recipients)s) AND m.status = 0 AND m.gateways_of = 0 AND m.way = ANY(%(ways)s)
-        AND m.due_at <= now()
-    RETURNING m.id, m.alarm_message_id, m.turn
-"""
+FAIL_WITHOUT_GATEWAY = f"""
+    WITH failed AS (
+        UPDATE alarms_devicemessage m SET status = 4, reason = 'its way has no gateway any more', changed_at = now()
+        WHERE m.alarm_message_id = ANY(%(recipients)s) AND m.status = 0 AND m.gateways_of = 0 AND m.way = ANY(%(ways)s)
+            AND m.due_at <= now()
+        RETURNING m.id, m.alarm_message_id, m.turn, m.way, m.status
+    ), {counting.counted("failed")}
+    SELECT id, alarm_message_id, turn FROM failed
+"""  # noqa: S608 - made of constants
 
 
 def sweep(*, now: datetime) -> None:
@@ -119,6 +126,7 @@ def sweep(*, now: datetime) -> None:
     follow_gateways()
     repeating.forget(now=now)
     answer_codes.forget(now=now)
+    counting.add_up()
     Sender.objects.filter(heartbeat_at__lt=now - FORGET_SENDERS_AFTER).delete()
 
 
@@ -135,7 +143,8 @@ def time_out(*, now: datetime) -> None:
             cursor.execute(TIME_OUT, {"now": now, "batch": BATCH})
             ended = cursor.fetchall()
             recording.recipients_timed_out(row[:3] for row in ended)
-            tell_failed([id_ for row in ended for id_ in row[3]])
+            tell_failed([id_ for row in ended for id_ in row[4]])
+            troubles.find_timed_out([row[3] for row in ended])
         for alarm_id, count in Counter(row[1] for row in ended).items():
             logger.info("timed out: alarm=%d recipients=%d", alarm_id, count)
         ended_in_full = len(ended) == BATCH

@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 import smtplib
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connection
 from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from inbox.models import InboxMessage, InboxMessageQuerySet, Message
 from messaging_project import mail
+from messaging_project.database import alone
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +41,10 @@ def mail_copies(
     Raises: CopiesLeft.
     """
     waiting = InboxMessage.objects.filter(message_id=message_id, pk__range=(first_id, last_id)).wanting_a_copy()
-    with lock(first_id):
+    # A worker that was only held to be dead may go on.
+    with alone("copies by e-mail", first_id) as is_alone:
+        if not is_alone:
+            raise CopiesLeft("another worker is sending these")
         # In another order each time: what one cannot be sent for is not in the way of the same others again.
         ids = deque(waiting.order_by("?").values_list("pk", flat=True))
         if not ids:
@@ -57,22 +59,6 @@ def mail_copies(
     logger.info("copies by e-mail: message=%d settled=%d left=%d", message_id, settled, total - settled)
     if settled < total:
         raise CopiesLeft(f"{total - settled} copies of message {message_id}")
-
-
-@contextmanager
-def lock(key: int) -> Iterator[None]:
-    """Let nobody else send the same copies meanwhile: a worker that was only held to be dead may go on.
-
-    A lock of the database session, as no transaction may be open while mails leave; it ends with the process.
-    """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended('copies by e-mail', %s))", [key])
-        if not cursor.fetchone()[0]:
-            raise CopiesLeft("another worker is sending these")
-        try:
-            yield
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(hashtextextended('copies by e-mail', %s))", [key])
 
 
 def send_all(message: Message, waiting: InboxMessageQuerySet, ids: deque[int], stop: Callable[[], bool]) -> int:

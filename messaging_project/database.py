@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 
@@ -67,6 +68,23 @@ def now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+@contextmanager
+def alone(what: str, key: int = 0) -> Iterator[bool]:
+    """Let nobody else do the same meanwhile; yields whether nobody else is at it.
+
+    A lock of the database session, for what may not be done in a transaction, as mails leave; it ends with the process.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, %s))", [what, key])
+        if not cursor.fetchone()[0]:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(hashtextextended(%s, %s))", [what, key])
 
 
 def array(values: Iterable[object]) -> str:

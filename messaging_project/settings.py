@@ -221,6 +221,12 @@ MESSAGES_PER_MINUTE = dict(by_way("MESSAGES_PER_MINUTE", ["sms:10", "call:10"]))
 # The country of phone numbers that are written without theirs, such as DE.
 PHONE_REGION = env.str("PHONE_REGION", default="") or None
 
+# After how many months what each device got and each answer are dropped; 0: never.
+ALARM_RETENTION_MONTHS = integer("ALARM_RETENTION_MONTHS", 24)
+
+# A monitor that is called each minute as long as all is well, and makes itself heard when that ends.
+HEARTBEAT_URL = secret("HEARTBEAT_URL")
+
 # Inbox
 
 INBOX_RETENTION_MONTHS = integer("INBOX_RETENTION_MONTHS", 12)

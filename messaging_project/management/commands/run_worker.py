@@ -18,6 +18,7 @@ from messaging_project import database
 UPKEEP_PLACES = 2
 INBOX_PLACES = 2
 HOOKS_PLACES = 2
+WATCH_PLACES = 1
 
 
 class Command(BaseCommand):
@@ -44,7 +45,7 @@ async def work(concurrency: int) -> None:
     """Work until a signal comes or one of the workers ends (its connection was cut: the supervisor starts anew)."""
     loop = asyncio.get_running_loop()
     # The default has too few threads on a small machine for all places.
-    loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + INBOX_PLACES + HOOKS_PLACES + 2))
+    loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + INBOX_PLACES + HOOKS_PLACES + WATCH_PLACES + 2))
     async with app.open_async():
         # What went wrong while there was none is found at once.
         await tasks.audit.configure().defer_async(timestamp=int(time.time()))
@@ -64,6 +65,7 @@ async def work(concurrency: int) -> None:
                 ("upkeep", UPKEEP_PLACES, "always"),
                 ("inbox", INBOX_PLACES, "successful"),
                 (HOOKS, HOOKS_PLACES, "always"),
+                (tasks.WATCH, WATCH_PLACES, "always"),
             )
         ]
         stop = asyncio.create_task(stopped(loop))
