@@ -98,6 +98,8 @@ def measure(folder: Path, arguments: argparse.Namespace) -> None:
         "DEBUG": "off",
         "BIND": f"127.0.0.1:{port}",
         "PYTHONUNBUFFERED": "1",
+        "THROTTLE_TOKEN": "0",
+        "THROTTLE_ADDRESS": "0",
     }
     with closing(Sink(hangs=sizes.hangs)) as sink:
         os.environ |= {

@@ -17,9 +17,18 @@ from django.template.loader import render_to_string
 from drf_spectacular.utils import OpenApiResponse
 from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled
 from rest_framework import serializers, status
-from rest_framework.exceptions import APIException, NotAuthenticated, ParseError, ValidationError
+from rest_framework.exceptions import (
+    APIException,
+    AuthenticationFailed,
+    NotAuthenticated,
+    ParseError,
+    Throttled,
+    ValidationError,
+)
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
+
+from messaging_project.throttling import too_many_strangers
 
 logger = logging.getLogger(__name__)
 
@@ -177,6 +186,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> Response:
         error = NotAuthenticated("Send API-TOKEN, Personal-Access-Token or Authorization: Bearer.")
     elif isinstance(error, SuspiciousOperation):
         error = ParseError(str(error))
+    if isinstance(error, NotAuthenticated | AuthenticationFailed) and (wait := too_many_strangers(request)):
+        error = Throttled(wait)
     response = drf_exception_handler(error, context)
     if response is None:
         logger.error("unexpected error in %s %s", request.method, request.path, exc_info=error)

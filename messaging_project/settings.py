@@ -177,6 +177,7 @@ REST_FRAMEWORK = {
         "organizations.authentication.JWTAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["messaging_project.throttling.TokenThrottle"],
     "DEFAULT_PARSER_CLASSES": ["messaging_project.parsers.JSONObjectParser"],
     "DEFAULT_RENDERER_CLASSES": ["messaging_project.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
@@ -186,6 +187,11 @@ REST_FRAMEWORK = {
     "NUM_PROXIES": NUM_PROXIES,
     "URL_FORMAT_OVERRIDE": None,
 }
+
+# At most so many requests a minute with one token, and as many that change something; and from an address that does not
+# say who asks. Each web process counts for itself; 0: no limit.
+THROTTLE_TOKEN = integer("THROTTLE_TOKEN", 6000)
+THROTTLE_ADDRESS = integer("THROTTLE_ADDRESS", 60)
 
 # JWT: the issuer of the tokens of `Authorization: Bearer` (contract 1); where none of these is set, there are none.
 

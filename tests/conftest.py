@@ -61,6 +61,12 @@ def gateways(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_throttles(settings: Any) -> None:
+    """Tests ask more often than anybody else, and all from one address."""
+    settings.THROTTLE_TOKEN = settings.THROTTLE_ADDRESS = 0
+
+
+@pytest.fixture(autouse=True)
 def quick_passwords(settings: Any) -> None:
     """Passwords of tests are no secrets: half a second for each person who has one is what a real hash takes."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

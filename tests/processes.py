@@ -49,6 +49,8 @@ class Processes:
                 "DATABASE_URL": url_of_the_test_database(),
                 "DJANGO_SETTINGS_MODULE": "messaging_project.settings",
                 "PYTHONUNBUFFERED": "1",
+                "THROTTLE_TOKEN": "0",
+                "THROTTLE_ADDRESS": "0",
             }
             | environment
         )

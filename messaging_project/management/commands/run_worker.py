@@ -15,10 +15,9 @@ from alarms.hooks import QUEUE as HOOKS
 from messaging_project import database
 
 # These have places of their own: a long job holds up none of another kind.
-UPKEEP_PLACES = 2
-INBOX_PLACES = 2
-HOOKS_PLACES = 2
-WATCH_PLACES = 1
+PLACES = {"upkeep": 2, "inbox": 2, HOOKS: 2, tasks.WATCH: 1}
+# What of these failed is done by the next tick; their jobs are not worth keeping.
+TICKS = {"upkeep", HOOKS, tasks.WATCH}
 
 
 class Command(BaseCommand):
@@ -44,8 +43,9 @@ class Command(BaseCommand):
 async def work(concurrency: int) -> None:
     """Work until a signal comes or one of the workers ends (its connection was cut: the supervisor starts anew)."""
     loop = asyncio.get_running_loop()
+    places = {"alarms": concurrency} | PLACES
     # The default has too few threads on a small machine for all places.
-    loop.set_default_executor(ThreadPoolExecutor(concurrency + UPKEEP_PLACES + INBOX_PLACES + HOOKS_PLACES + WATCH_PLACES + 2))
+    loop.set_default_executor(ThreadPoolExecutor(sum(places.values()) + 2))
     async with app.open_async():
         # What went wrong while there was none is found at once.
         await tasks.audit.configure().defer_async(timestamp=int(time.time()))
@@ -54,19 +54,12 @@ async def work(concurrency: int) -> None:
                 app.run_worker_async(
                     name=queue,
                     queues=[queue],
-                    concurrency=places,
-                    delete_jobs=delete_jobs,
+                    concurrency=count,
+                    delete_jobs="always" if queue in TICKS else "successful",
                     install_signal_handlers=False,
                 )
             )
-            # Upkeep or hooks that failed are done by the next tick; their jobs are not worth keeping.
-            for queue, places, delete_jobs in (
-                ("alarms", concurrency, "successful"),
-                ("upkeep", UPKEEP_PLACES, "always"),
-                ("inbox", INBOX_PLACES, "successful"),
-                (HOOKS, HOOKS_PLACES, "always"),
-                (tasks.WATCH, WATCH_PLACES, "always"),
-            )
+            for queue, count in places.items()
         ]
         stop = asyncio.create_task(stopped(loop))
         await asyncio.wait([*workers, stop], return_when=asyncio.FIRST_COMPLETED)
