@@ -18,12 +18,16 @@ from alarms.models import Audit, OrganizationGateway, Sender
 from messaging_project.api import read_only
 from messaging_project.database import migrations_applied
 
-# A worker or a sender has to show a heartbeat within so many seconds.
-HEARTBEAT = 15
+# A worker or a sender has to show a heartbeat within so many seconds, so that the death of the last one is told 15 s
+# after it at the latest.
+HEARTBEAT = 10
+# The auditor has to have looked within so many seconds.
+AUDIT = 15
 # Nothing may be due for longer than so many seconds while its gateway starts nothing.
 WAITING = 10
 # What the auditor has found is told for so long.
 TOLD_FOR = timedelta(minutes=10)
+LIMITS = {"heartbeat": HEARTBEAT, "waiting": WAITING, "audit": AUDIT}
 
 NOT_MIGRATED = ["database: migrations are not applied (manage.py migrate)"]
 
@@ -54,7 +58,7 @@ UPKEEP_WAITING = """
         ) < now() - make_interval(secs => %(waiting)s)
     ), (
         -- Every worker audits as it starts.
-        SELECT coalesce(max(audited_at) < now() - make_interval(secs => %(heartbeat)s), false) FROM alarms_audit
+        SELECT coalesce(max(audited_at) < now() - make_interval(secs => %(audit)s), false) FROM alarms_audit
     )
 """
 
@@ -98,15 +102,14 @@ def problems() -> list[str]:
     """Return what is wrong, for people; empty: nothing."""
     if not migrations_applied():
         return NOT_MIGRATED
-    limits = {"heartbeat": HEARTBEAT, "waiting": WAITING}
     with connection.cursor() as cursor:
-        cursor.execute(HEARTBEATS, limits)
+        cursor.execute(HEARTBEATS, LIMITS)
         worker, sender = cursor.fetchone()
-        cursor.execute(RAISING_AND_PLANNING_WAITING, limits)
+        cursor.execute(RAISING_AND_PLANNING_WAITING, LIMITS)
         unraised, unplanned = cursor.fetchone()
-        cursor.execute(UPKEEP_WAITING, limits)
+        cursor.execute(UPKEEP_WAITING, LIMITS)
         upkeep, unaudited = cursor.fetchone()
-        cursor.execute(MESSAGES_WAITING, limits)
+        cursor.execute(MESSAGES_WAITING, LIMITS)
         messages = cursor.fetchall()
     reasons = []
     if not worker:
@@ -120,7 +123,7 @@ def problems() -> list[str]:
     if upkeep:
         reasons.append(f"upkeep: {upkeep} jobs are waiting for over {WAITING} s")
     if unaudited:
-        reasons.append(f"audit: none in the last {HEARTBEAT} s")
+        reasons.append(f"audit: none in the last {AUDIT} s")
     reasons += [f"{way}{of(owner)}: {count} messages are due for over {WAITING} s" for way, owner, count in messages]
     return reasons
 

@@ -67,11 +67,10 @@ class Health(NamedTuple):
 
 def find(organizations: Collection[int] | None, *, now: datetime) -> Health:
     """Return how the service does, for the admins of these organizations (None: for superusers), with four queries."""
-    limits = {"heartbeat": health.HEARTBEAT, "waiting": health.WAITING}
     with connection.cursor() as cursor:
-        cursor.execute(STATE, limits)
+        cursor.execute(STATE, health.LIMITS)
         worker, sender, unraised, unplanned, upkeep, unaudited = cursor.fetchone()
-        cursor.execute(health.MESSAGES_WAITING, limits)
+        cursor.execute(health.MESSAGES_WAITING, health.LIMITS)
         messages = cursor.fetchall()
     own = OrganizationGateway.objects.select_related("organization")
     rows = list(own if organizations is None else own.filter(organization__in=organizations))
