@@ -10,7 +10,7 @@ from typing import Any
 from django.test import override_settings
 from django.utils import timezone
 
-from alarms import all_clear, planning, raising, upkeep
+from alarms import all_clear, auditing, planning, raising, retention, telling_admins, troubles, upkeep
 from alarms.closing import close_alarm
 from alarms.gateways.base import GatewayError
 from alarms.hooks import claiming, outcomes
@@ -162,6 +162,38 @@ def the_sweep() -> Run:
     DeviceMessage.objects.filter(status=1).update(lease_until=now - timedelta(seconds=1))
     without_pagers = {way: [] if way == "pager" else ["log:"] for way in Way.values}
     return override_settings(GATEWAYS=without_pagers)(lambda: upkeep.sweep(now=now + timedelta(seconds=1)))
+
+
+@hot("alarms_devicemessage")
+def an_audit() -> Run:
+    now = timezone.now()
+    DeviceMessage.objects.filter(status=1).update(lease_until=now - timedelta(minutes=1))
+    AlarmMessage.objects.filter(alarm=NEWEST).update(planned_at=None)
+    Alarm.objects.filter(pk=NEWEST).update(starts_at=now - timedelta(seconds=10), closed_at=None)
+    Alarm.objects.filter(pk=NEWEST - 1).update(closed_at=None, scheduled_end_at=now - timedelta(minutes=1))
+    Alarm.objects.filter(pk=NEWEST - 2).update(all_clear="Over", all_clear_at=now - timedelta(minutes=1))
+    return lambda: auditing.audit(now=now)
+
+
+@hot("alarms_devicemessage")
+def finding_troubles() -> Run:
+    now = timezone.now()
+    DeviceMessage.objects.filter(alarm=NEWEST).update(status=4, changed_at=now, attempts=1)
+    AlarmMessage.objects.filter(alarm=NEWEST).update(first_sent_at=None, escalating=True, response=None)
+    return troubles.find
+
+
+@hot("alarms_alarmmessage")
+def telling_admins_of_troubles() -> Run:
+    finding_troubles()()
+    assert Trouble.objects.exists()
+    return lambda: telling_admins.tell_admins(now=timezone.now())
+
+
+@hot("alarms_devicemessage")
+def dropping_details_of_old_alarms() -> Run:
+    Alarm.objects.filter(pk__lte=NEWEST - 300).update(starts_at=timezone.now() - timedelta(days=100))
+    return lambda: retention.drop_batch(months=2)
 
 
 @hot("alarms_hookevent")
