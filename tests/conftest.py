@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
+from django.test import TransactionTestCase
 from django.utils import timezone, translation
 from procrastinate.contrib.django.models import ProcrastinateJob
 from rest_framework.test import APIClient
@@ -14,6 +15,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 
 from alarms import raising
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
+from tests.flushing import empty_tables
 
 LONGEST = ("test_conformance", "test_desk_pages", "test_desk_queries", "test_killed_processes", "test_make_run")
 
@@ -78,20 +80,11 @@ def nobodys_language() -> None:
     translation.deactivate()
 
 
-@pytest.fixture(autouse=True)
-def empty_queue(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Nobody finds the jobs of a test before: what is committed is flushed, but not the tables of the queue."""
-    marker = request.node.get_closest_marker("django_db")
-    commits = "transactional_db" in request.fixturenames or (marker and marker.kwargs.get("transaction"))
-    if commits:
-        request.getfixturevalue("transactional_db")
-    yield
-    if commits:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "TRUNCATE procrastinate_jobs, procrastinate_events, procrastinate_workers,"
-                " procrastinate_periodic_defers RESTART IDENTITY CASCADE"
-            )
+@pytest.fixture(scope="session", autouse=True)
+def quick_flush() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
+        yield
 
 
 @pytest.fixture

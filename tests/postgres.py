@@ -125,6 +125,8 @@ def wait_until_it_answers(server: subprocess.Popen[bytes]) -> None:
             for setting in CARELESS:
                 connection.execute(f"ALTER SYSTEM SET {setting} = off")
             connection.execute("SELECT pg_reload_conf()")
+            # As the tests empty tables (tests/flushing.py).
+            connection.execute("GRANT SET ON PARAMETER session_replication_role TO messaging")
         return True
 
     until_it_does(made_careless)
