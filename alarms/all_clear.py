@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 # alarms.tasks imports this module; of each other, the two use nothing while they are imported.
 from alarms import tasks
+from alarms.counting import counted
 from alarms.models import Alarm, DeviceMessage
 from alarms.sending import DEVICE_MESSAGES
 from messaging_project.errors import Conflict
@@ -20,20 +21,24 @@ LONGEST_WAIT = timedelta(seconds=30)
 TURN = 30_000
 
 # To the devices of the way that reached a recipient first.
-INSERT_ALL_CLEAR = """
-    INSERT INTO alarms_devicemessage
-        (alarm_id, alarm_message_id, device_id, device_name, address, way, gateways_of, kind, turn, due_at, status)
-    SELECT alarm_id, alarm_message_id, device_id, device_name, address, way, gateways_of, 1, %(turn)s, %(now)s, 0
-    FROM (
-        SELECT DISTINCT ON (m.alarm_message_id, m.device_id) m.*, first_value(m.way) OVER (
-            PARTITION BY m.alarm_message_id ORDER BY coalesce(m.sent_at, m.changed_at), m.turn, m.id
-        ) AS first_way
-        FROM alarms_alarmmessage r JOIN alarms_devicemessage m ON m.alarm_message_id = r.id
-        WHERE r.alarm_id = %(alarm)s AND r.response IS DISTINCT FROM false AND m.kind = 0 AND m.status IN (2, 3)
-    ) reached
-    WHERE way = first_way
-    ON CONFLICT DO NOTHING
-"""
+INSERT_ALL_CLEAR = f"""
+    WITH told AS (
+        INSERT INTO alarms_devicemessage
+            (alarm_id, alarm_message_id, device_id, device_name, address, way, gateways_of, kind, turn, due_at, status)
+        SELECT alarm_id, alarm_message_id, device_id, device_name, address, way, gateways_of, 1, %(turn)s, %(now)s, 0
+        FROM (
+            SELECT DISTINCT ON (m.alarm_message_id, m.device_id) m.*, first_value(m.way) OVER (
+                PARTITION BY m.alarm_message_id ORDER BY coalesce(m.sent_at, m.changed_at), m.turn, m.id
+            ) AS first_way
+            FROM alarms_alarmmessage r JOIN alarms_devicemessage m ON m.alarm_message_id = r.id
+            WHERE r.alarm_id = %(alarm)s AND r.response IS DISTINCT FROM false AND m.kind = 0 AND m.status IN (2, 3)
+        ) reached
+        WHERE way = first_way
+        ON CONFLICT DO NOTHING
+        RETURNING way, status
+    ), {counted("told")}
+    SELECT coalesce(sum(value), 0)::bigint FROM counted
+"""  # noqa: S608 - made of constants
 
 
 def order_all_clear(*, alarm_id: int, text: str, now: datetime) -> None:
@@ -62,7 +67,7 @@ def tell_all_clear(*, alarm_id: int, now: datetime) -> bool:
         return False
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(INSERT_ALL_CLEAR, {"alarm": alarm_id, "turn": TURN, "now": now})
-        messages = cursor.rowcount
+        messages = cursor.fetchone()[0]
         cursor.execute("SELECT pg_notify(%s, '')", [DEVICE_MESSAGES])
     logger.info("all-clear: alarm=%d messages=%d", alarm_id, messages)
     return True

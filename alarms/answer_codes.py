@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models.functions import Now
-from django.http import HttpRequest
-from rest_framework.throttling import BaseThrottle
 
 from alarms.models import AlarmMessage, WrongCode
 from alarms.models.answer_code import ALPHABET, LENGTH
@@ -40,26 +37,6 @@ def recipient_of(code: str) -> AlarmMessage | None:
         return None
     recipients = AlarmMessage.objects.select_related("alarm__organization", "user").annotate(database_now=Now())
     return recipients.filter(code=code).first()
-
-
-def address_of(request: HttpRequest) -> str:
-    """Return who asks, as guesses are counted: an IPv4 address, or the network of an IPv6 address, as whoever has one
-    has all of it."""
-    asking = BaseThrottle().get_ident(request)  # type: ignore[arg-type] # it reads headers only
-    address = _parsed(asking) or _parsed(request.META.get("REMOTE_ADDR"))
-    if isinstance(address, ipaddress.IPv6Address):
-        return str(address.ipv4_mapped or ipaddress.IPv6Network((int(address), 64), strict=False))
-    return str(address or "")
-
-
-def _parsed(text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return an address, which some proxies tell with its port."""
-    text = text or ""
-    bare = re.sub(r"\A\[(.*)\](:\d+)?\Z|\A([\d.]+):\d+\Z", r"\1\3", text)
-    try:
-        return ipaddress.ip_address(bare)
-    except ValueError:
-        return None
 
 
 def seconds_to_wait(address: str) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 import zoneinfo
 from datetime import datetime
 from enum import Enum, auto
@@ -24,7 +23,9 @@ from alarms import answer_codes, texts
 from alarms.answering import answer_alarm
 from alarms.models import AlarmMessage
 from messaging_project import errors
+from messaging_project.addresses import network_of
 from messaging_project.errors import Conflict
+from messaging_project.masking import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +87,7 @@ def answer_page(request: HttpRequest, code: str) -> HttpResponseBase:
         response = _notice(503, _asked_language(request))
     except Exception as error:
         # Without what it says: that may be the code.
-        where = "".join(traceback.format_tb(error.__traceback__))
-        logger.error("unexpected error in an answer page: %s\n%s", type(error).__name__, where)
+        logger.error("unexpected error in an answer page: %s", place_of(error))
         response = _notice(500, _asked_language(request))
     for name, value in HEADERS.items():
         response[name] = value
@@ -101,7 +101,7 @@ def _answer(request: HttpRequest, code: str) -> HttpResponse:
         refused = errors.answer(request, 405, f"method: {request.method} is not allowed.")
         refused["Allow"] = ", ".join(METHODS)
         return refused
-    address = answer_codes.address_of(request)
+    address = network_of(request)
     if seconds := answer_codes.seconds_to_wait(address):
         return _throttled(request, seconds)
     recipient = answer_codes.recipient_of(code)

@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection, transaction
 from rest_framework.exceptions import NotFound
 
+from alarms.counting import FEEDBACK, INTO, counted
 from alarms.hooks import recording
 from alarms.models import Alarm, AlarmMessage
 from messaging_project.errors import Conflict
@@ -38,7 +39,7 @@ ANSWERABLE = """
 
 # A statement of its own, so that it is after the lock that it is asked whether an alarm is open and what there is to
 # cancel: the lock may have been waited for until the closing or the planning was done, of which LOCK knows nothing.
-KEEP = """
+KEEP = f"""
     WITH answered AS (
         UPDATE alarms_alarmmessage r SET response = %(response)s, responded_at = %(now)s, escalating = false
         WHERE r.id = ANY(%(recipients)s::bigint[])
@@ -49,6 +50,11 @@ KEEP = """
         WHERE alarm_message_id = ANY(array(SELECT id FROM answered))
             -- Scheduled. Written with = 0, statistics of a quiet hour let it look through all that are.
             AND status < 1
+        RETURNING way, status
+    ), {counted("cancelled")}, counted_answers AS (
+        {INTO}
+        SELECT '{FEEDBACK}', '', CASE WHEN %(response)s THEN 'positive' ELSE 'negative' END, count(*) FROM answered
+        HAVING count(*) > 0
     ), history AS (
         INSERT INTO alarms_feedback (alarm_message_id, response, source, created_at)
         SELECT id, %(response)s, %(source)s, %(now)s FROM answered ORDER BY id
@@ -58,7 +64,7 @@ KEEP = """
         WHERE h.organization_id = %(organization)s AND h.is_active AND 'feedback.given' = ANY(h.events)
     )
     FROM answered
-"""
+"""  # noqa: S608 - made of constants
 
 
 def answer_alarm(

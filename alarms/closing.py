@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Least
 
+from alarms import counting
 from alarms.all_clear import order_all_clear
 from alarms.hooks.recording import alarm_closed
 from alarms.models import Alarm, AlarmMessage, DeviceMessage
@@ -31,9 +32,10 @@ def close_alarm(*, alarm_id: int, now: datetime, all_clear: str = "") -> None:
         # In the order in which answers and planning wait for recipients too, so that none waits in a circle.
         ids = list(recipients.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
         AlarmMessage.objects.filter(pk__in=ids).update(escalating=False)
-        DeviceMessage.objects.filter(alarm_message__in=ids).cancel(reason="closed", now=now)
+        DeviceMessage.objects.cancel(ids, reason="closed", now=now)
         alarm = Alarm.objects.get(pk=alarm_id)
         if alarm.pending_resources is None:
+            counting.count({(counting.ALARMS, "", "closed"): 1})
             alarm_closed(alarm)
     if alarm.is_missed:
         logger.error("alarm never raised, though its start has passed: alarm=%d", alarm_id)

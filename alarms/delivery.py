@@ -48,6 +48,8 @@ class Delivery:
     """Until when the recipient can answer, if this message reaches them now."""
     code: str
     """Of the recipient's answer page; empty where there is nothing to answer."""
+    due: float | None = None
+    """When its turn came, by the sender's clock in seconds since the epoch; None: it was sent before, or is a test."""
     in_place_of: int = -1
     """The place of the gateway whose turn it was, where that one rests and another stands in."""
 

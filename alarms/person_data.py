@@ -62,6 +62,7 @@ NOT_PERSONAL = {
     "alarms.HookTry": "what a program answered",
     "alarms.OrganizationGateway": OF_ORGANIZATION,
     "alarms.Sender": "a process",
+    "alarms.CounterIncrement": "how often something has happened",
     "alarms.WrongCode": "the address of somebody unknown, forgotten within minutes",
 }
 
@@ -80,6 +81,7 @@ OWN_REASONS = [
     "its device gets no more in this minute",
     "its way has no gateway any more",
     "receipt: failed",
+    "restored from a backup",
 ]
 # How answers come that are not given by a program of an organization, whose token's name may be somebody's.
 OWN_SOURCES = ["answer page", "SMS", "call", "Personal access token", "JWT", "API token"]
@@ -207,7 +209,8 @@ def halt(person: Person, now: datetime) -> None:
     with connection.cursor() as cursor:
         cursor.execute(LOCK, [person.pk])
     AlarmMessage.objects.filter(user=person.pk, escalating=True).update(escalating=False)
-    DeviceMessage.objects.filter(alarm_message__user=person.pk).cancel(reason=REASON, now=now)
+    recipients = AlarmMessage.objects.filter(user=person.pk).values_list("pk", flat=True)
+    DeviceMessage.objects.cancel(recipients, reason=REASON, now=now)
 
 
 def erase(person: Person) -> None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
+from alarms.counting import counted
 from alarms.gateways import owned
 from alarms.gateways.owned import Line
 from alarms.models import Alarm, AlarmMessage
@@ -52,20 +53,25 @@ WRITE = """
         SELECT * FROM unnest(%(users)s::bigint[], %(plan_of)s::int[]) AS planned (user_id, plan)
     ), plan AS (
         SELECT * FROM unnest(%(plans)s::int[], %(deadline)s::timestamptz[]) AS plan (number, deadline)
-    ), recipient AS ({recipients})
-    INSERT INTO alarms_devicemessage
-        (alarm_id, alarm_message_id, device_id, device_name, address, way, gateways_of, turn, due_at, status, reason)
-    SELECT %(alarm)s, r.id, d.id, d.name, d.address, d.way, step.gateways_of, step.turn, step.due,
-        CASE WHEN r.escalating THEN 0 ELSE 5 END, CASE WHEN r.escalating THEN '' ELSE 'ended before it was planned' END
-    FROM recipient r
-    JOIN planned ON planned.user_id = r.user_id
-    JOIN unnest(
-        %(plan)s::int[], %(place)s::int[], %(way)s::text[], %(gateways_of)s::bigint[], %(turn)s::int[],
-        %(due)s::timestamptz[]
-    ) AS step (plan, place, way, gateways_of, turn, due) ON step.plan = planned.plan
-    JOIN organizations_device d ON d.user_id = r.user_id AND d.way = step.way AND d.is_active
-    ORDER BY r.id, step.place, d.id
-    ON CONFLICT DO NOTHING
+    ), recipient AS ({recipients}), message AS (
+        INSERT INTO alarms_devicemessage (
+            alarm_id, alarm_message_id, device_id, device_name, address, way, gateways_of, turn, due_at, status, reason
+        )
+        SELECT %(alarm)s, r.id, d.id, d.name, d.address, d.way, step.gateways_of, step.turn, step.due,
+            CASE WHEN r.escalating THEN 0 ELSE 5 END,
+            CASE WHEN r.escalating THEN '' ELSE 'ended before it was planned' END
+        FROM recipient r
+        JOIN planned ON planned.user_id = r.user_id
+        JOIN unnest(
+            %(plan)s::int[], %(place)s::int[], %(way)s::text[], %(gateways_of)s::bigint[], %(turn)s::int[],
+            %(due)s::timestamptz[]
+        ) AS step (plan, place, way, gateways_of, turn, due) ON step.plan = planned.plan
+        JOIN organizations_device d ON d.user_id = r.user_id AND d.way = step.way AND d.is_active
+        ORDER BY r.id, step.place, d.id
+        ON CONFLICT DO NOTHING
+        RETURNING way, status
+    ), {counted}
+    SELECT coalesce(sum(value), 0)::bigint FROM counted
 """
 
 # Of each user the entries of their own escalation, null without one, and the way of each active device.
@@ -212,6 +218,7 @@ def write(alarm: Alarm, plans: Plans, *, recipients: str, now: datetime) -> int:
         "now": now,
     }
     with connection.cursor() as cursor:
-        cursor.execute(f"{WRITE.format(recipients=recipients)}; NOTIFY {DEVICE_MESSAGES}", values)
-        messages: int = cursor.rowcount
+        statement = WRITE.format(recipients=recipients, counted=counted("message"))
+        cursor.execute(f"{statement}; NOTIFY {DEVICE_MESSAGES}", values)
+        messages: int = cursor.fetchone()[0]
     return messages

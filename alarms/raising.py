@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from procrastinate.types import JSONDict
 from rest_framework.exceptions import ValidationError
 
-from alarms import planning, tasks, texts
+from alarms import counting, planning, tasks, texts
 from alarms.closing import close_alarm
 from alarms.hooks.recording import alarm_raised
 from alarms.models import Alarm
@@ -200,6 +200,7 @@ def begin(alarm: Alarm, users: Sequence[int], *, now: datetime) -> None:
         announce_alarm(alarm_id=alarm.pk, organization=alarm.organization, text=text, parameters=parameters, now=now)
     if later := users[plan_at_once(alarm, users, now=now) :]:
         plan_later(alarm, later, now=now)
+    counting.count({(counting.ALARMS, "", "raised"): 1})
     alarm_raised(alarm, recipients=len(users))
 
 

@@ -14,6 +14,8 @@ from uuid import UUID
 from django.db import connection, transaction
 from rest_framework.exceptions import NotFound
 
+from alarms.counting import DEVICE_MESSAGES as MESSAGES
+from alarms.counting import GATEWAY_ERRORS, count
 from alarms.gateways import owned
 from alarms.gateways.base import masked
 from alarms.hooks import recording
@@ -125,6 +127,7 @@ def _arrived(message: DeviceMessage, *, status: str, at: datetime) -> None:
         changed += ["status", "changed_at", "reason", "sender_id", "lease_until", "sent_at"]
         with connection.cursor() as cursor:
             cursor.execute(START_TIME, {"recipient": [message.alarm_message_id], "at": [at]})
+        count({(MESSAGES, message.way, "delivered"): 1})
     message.save(update_fields=changed)
 
 
@@ -147,7 +150,9 @@ def _failed(message: DeviceMessage, *, at: datetime, date: datetime | None, now:
     message.save(
         update_fields=["receipt", "status", "changed_at", "reason", "due_at", "gateway", "refused", "tried"],
     )
-    if message.status == Status.FAILED:
+    has_failed = message.status == Status.FAILED
+    count({(GATEWAY_ERRORS, message.way, "receipt"): 1, (MESSAGES, message.way, "failed"): int(has_failed)})
+    if has_failed:
         move_up([(message.alarm_message_id, message.turn)])
         recording.messages_failed([_told(message)])
     else:

@@ -35,8 +35,8 @@ NEXT = f"""
     SELECT a.id FROM alarms_alarm a WHERE {OLD} ORDER BY a.starts_at LIMIT %(alarms)s FOR NO KEY UPDATE SKIP LOCKED
 """  # noqa: S608 - made of constants
 
-# Recipient by recipient (OFFSET 0 keeps it so), and then by the ids: whatever share of a table is old, the rest of it is
-# not read.
+# Recipient by recipient (OFFSET 0 keeps it so), and then by the ids: whatever share of a table is old, the rest is not
+# read.
 DROP = """
     DELETE FROM {table} WHERE id = ANY(ARRAY(
         SELECT m.id FROM alarms_alarmmessage r

@@ -50,12 +50,13 @@ TIME_OUT = f"""
     FROM ended JOIN alarms_alarm a ON a.id = ended.alarm_id ORDER BY ended.alarm_id, ended.id
 """  # noqa: S608 - made of constants
 
-# Taken up by a sender that is dead, or whose lease is over.
+# Taken up by a sender that is dead, or whose lease is over. While the database was away nobody could show a heartbeat.
 LOST = """
     m.status = 1 AND (
         m.lease_until < now() OR NOT EXISTS (
             SELECT FROM alarms_sender s
-            WHERE s.id = m.sender_id AND s.heartbeat_at > now() - make_interval(secs => %(dead)s)
+            WHERE s.id = m.sender_id
+                AND greatest(s.heartbeat_at, pg_postmaster_start_time()) > now() - make_interval(secs => %(dead)s)
         )
     )
 """

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any, TextIO
 
 from pythonjsonlogger.core import RESERVED_ATTRS
+
+from messaging_project.masking import masked
+
+OURS = frozenset({"alarms", "escalations", "inbox", "messaging_project", "organizations"})
+# What ends a line, drives a terminal or turns the direction of reading.
+CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def logging_of(*, level: str, as_json: bool) -> dict[str, Any]:
@@ -17,7 +24,10 @@ def logging_of(*, level: str, as_json: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+            "line": {
+                "()": "messaging_project.log_settings.Line",
+                "fmt": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+            },
             "json": {
                 "()": "pythonjsonlogger.json.JsonFormatter",
                 "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
@@ -43,12 +53,25 @@ def logging_of(*, level: str, as_json: bool) -> dict[str, Any]:
     }
 
 
+class Line(logging.Formatter):
+    """Writes an event as one line, whatever somebody's text holds that is logged with it: else it could look like other
+    events, or make a terminal do something."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], super().formatMessage(record))
+
+
 class Console(logging.StreamHandler[TextIO]):
     """Writes a line as it comes, or those of a thread together."""
 
     def __init__(self) -> None:
         super().__init__()
         self._held = threading.local()
+
+    def format(self, record: logging.LogRecord) -> str:
+        """What the service itself says has no secrets; what others say, and errors that nobody foresaw, may."""
+        text = super().format(record)
+        return masked(text) if record.exc_info or record.name.partition(".")[0] not in OURS else text
 
     def emit(self, record: logging.LogRecord) -> None:
         lines: list[str] | None = getattr(self._held, "lines", None)

@@ -3,17 +3,20 @@
 import os
 from urllib.parse import urlsplit
 
-from messaging_project.environment import env
+from messaging_project.environment import env, parsed
+from messaging_project.masking import Secret
 from messaging_project.web_settings import BASE_URL
 
-_email = env.email_url_config(env.str("EMAIL_URL", default="smtp://localhost:25"))
+_email = parsed("EMAIL_URL", env.str("EMAIL_URL", default="smtp://localhost:25"), env.email_url_config)
 # One of django-anymail's, for a mail service with an interface of its own; its settings are ANYMAIL_... then.
 EMAIL_BACKEND = env.str("EMAIL_BACKEND", default=_email["EMAIL_BACKEND"])
-ANYMAIL = {name.removeprefix("ANYMAIL_"): value for name, value in os.environ.items() if name.startswith("ANYMAIL_")}
+ANYMAIL = {
+    name.removeprefix("ANYMAIL_"): Secret(value) for name, value in os.environ.items() if name.startswith("ANYMAIL_")
+}
 EMAIL_HOST = _email.get("EMAIL_HOST") or "localhost"
 EMAIL_PORT = _email.get("EMAIL_PORT") or 25
 EMAIL_HOST_USER = _email.get("EMAIL_HOST_USER") or ""
-EMAIL_HOST_PASSWORD = _email.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_HOST_PASSWORD = Secret(_email.get("EMAIL_HOST_PASSWORD") or "")
 EMAIL_USE_TLS = _email.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _email.get("EMAIL_USE_SSL", False)
 EMAIL_FILE_PATH = _email.get("EMAIL_FILE_PATH")

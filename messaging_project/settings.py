@@ -11,9 +11,11 @@ from django.utils.translation import gettext_lazy as _
 
 from messaging_project.database_settings import CONNECTION
 from messaging_project.desk_settings import desk_of
-from messaging_project.environment import BASE_DIR, by_way, env, integer, secret
+from messaging_project.environment import BASE_DIR, by_way, env, integer, parsed, secret
 from messaging_project.log_settings import logging_of
 from messaging_project.mail_settings import *  # noqa: F403 - settings
+from messaging_project.masking import Secret
+from messaging_project.network_settings import ALLOWED_NETWORKS as ALLOWED_NETWORKS
 from messaging_project.openapi_settings import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from messaging_project.web_settings import *  # noqa: F403 - settings
 from messaging_project.web_settings import NUM_PROXIES
@@ -23,7 +25,7 @@ DEBUG = env.bool("DEBUG", default=False)
 
 # Database: the one that DATABASE_URL names, else the embedded one, of which only the address is derived here.
 
-DATABASE_URL = env.str("DATABASE_URL", default="")
+DATABASE_URL: str = Secret(env.str("DATABASE_URL", default=""))
 EMBEDDED_DATABASE = not DATABASE_URL
 if EMBEDDED_DATABASE:
     from messaging_project.embedded_postgres import database_url
@@ -31,18 +33,19 @@ if EMBEDDED_DATABASE:
     DATABASE_URL = database_url(DATA_DIR)
 DATABASES = {
     "default": {
-        **env.db_url_config(DATABASE_URL),
+        **parsed("DATABASE_URL", DATABASE_URL, env.db_url_config),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
     }
 }
 if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
     raise ImproperlyConfigured("DATABASE_URL: only PostgreSQL is supported (postgres://user:password@host/name)")
+DATABASES["default"]["PASSWORD"] = Secret(DATABASES["default"]["PASSWORD"])
 DATABASES["default"]["OPTIONS"] = CONNECTION | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
-def _secret_key() -> str:
+def _secret_key() -> Secret:
     """Return SECRET_KEY, or the one kept in DATA_DIR/secret_key, made (0600) when it is first asked for."""
     if key := secret("SECRET_KEY"):
         return key
@@ -61,15 +64,15 @@ def _secret_key() -> str:
             pass
         finally:
             draft.unlink()
-    return path.read_text()
+    return Secret(path.read_text())
 
 
 SECRET_KEY = _secret_key()
 
 # What is kept encrypted (gateways of organizations, secrets of hooks): the first key writes, all of them read.
-ENCRYPTION_KEYS = [key for each in os.environ.get("ENCRYPTION_KEYS", "").split(",") if (key := each.strip())] or [
-    SECRET_KEY
-]
+ENCRYPTION_KEYS = [
+    Secret(key) for each in os.environ.get("ENCRYPTION_KEYS", "").split(",") if (key := each.strip())
+] or [SECRET_KEY]
 
 # Web: beside web_settings.py
 
@@ -197,8 +200,8 @@ THROTTLE_ADDRESS = integer("THROTTLE_ADDRESS", 60)
 
 JWT_KEY = secret("JWT_KEY")
 if JWT_KEY.startswith("-----BEGIN"):
-    JWT_KEY = JWT_KEY.replace("\\n", "\n")
-JWT_JWKS_URL = env.str("JWT_JWKS_URL", default="")
+    JWT_KEY = Secret(JWT_KEY.replace("\\n", "\n"))
+JWT_JWKS_URL = Secret(env.str("JWT_JWKS_URL", default=""))
 JWT_ALGORITHM = env.str("JWT_ALGORITHM", default="")
 JWT_ISSUER = env.str("JWT_ISSUER", default="")
 JWT_AUDIENCE = env.str("JWT_AUDIENCE", default="")
@@ -211,8 +214,9 @@ DEFAULT_RESPONSE_TIMEOUT = integer("DEFAULT_RESPONSE_TIMEOUT", 900)
 
 # How each way leaves the house: URLs separated by spaces, tried in this order (contract 7). GATEWAY_DEFAULT stands in
 # for a variable that is not set at all; `make run` sets it to `log:`.
+_default = env.str("GATEWAY_DEFAULT", default="")
 GATEWAYS = {
-    way: env.str(f"GATEWAY_{way.upper()}", default=env.str("GATEWAY_DEFAULT", default="")).split()
+    way: [Secret(url) for url in env.str(f"GATEWAY_{way.upper()}", default=_default).split()]
     for way in ("app", "pager", "sms", "call", "email")
 }
 GATEWAY_SECRET = secret("GATEWAY_SECRET")
@@ -250,4 +254,5 @@ PROCRASTINATE_WORKER_DEFAULTS = {
 # Logs
 
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
+DEFAULT_EXCEPTION_REPORTER_FILTER = "messaging_project.error_pages.ErrorPageFilter"
 LOGGING = logging_of(level=LOG_LEVEL, as_json=env.bool("LOG_JSON", default=False))

@@ -5,7 +5,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 from django.views.i18n import set_language
 
-from alarms import anymail_receipts, health
+from alarms import anymail_receipts, health, metrics_page
 from alarms.admin.device_test import device_test
 from alarms.answer_page import answer_page
 from alarms.desk import home
@@ -66,6 +66,7 @@ urlpatterns = [
     path("anymail/", include(anymail_receipts.webhooks())),
     re_path(r"^health/?$", health.health),
     re_path(r"^health/live/?$", health.live),
+    re_path(r"^metrics/?$", metrics_page.metrics),
     re_path(r"^a/(?P<code>[^/]*)/?\Z", answer_page, name="answer-page"),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/home/", admin.site.admin_view(home.live), name="home-fragment"),

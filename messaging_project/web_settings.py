@@ -11,6 +11,8 @@ BASE_URL = env.str("BASE_URL", default=f"http://localhost:{PORT}").rstrip("/")
 
 # How many proxies of ours stand before the service and say in X-Forwarded-For who asks.
 NUM_PROXIES = integer("NUM_PROXIES", 0)
+# Who may read /metrics; without it, only who asks from this machine.
+METRICS_TOKEN = secret("METRICS_TOKEN")
 ALLOWED_HOSTS = env.list(
     "ALLOWED_HOSTS", default=sorted({urlsplit(BASE_URL).hostname or "localhost", "localhost", "127.0.0.1", "[::1]"})
 )

@@ -19,6 +19,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, ParseError
 from rest_framework.request import Request
 
+from messaging_project.masking import masked
 from organizations import tokens
 from organizations.models import ApiToken, Organization, PersonalAccessToken, Token, User
 from organizations.rows import Columns
@@ -194,7 +195,7 @@ class KeySet:
             self._keys = self._published()
             self._away = False
         except Exception as error:  # Whatever a server may answer: the keys known so far go on working.
-            logger.error("JWT_JWKS_URL: the keys cannot be read: %s: %s", type(error).__name__, error)
+            logger.error("JWT_JWKS_URL: the keys cannot be read: %s: %s", type(error).__name__, masked(str(error)))
         self._tried_at = monotonic()
 
     def _published(self) -> dict[str, jwt.PyJWK]:

@@ -16,15 +16,21 @@ from django.utils.translation import gettext as _
 from organizations.models import Device, Group, Membership, User, Way
 
 PROFILE = ("first_name", "last_name", "email", "language")
-COLUMNS = ("login", *PROFILE, "role", "groups", "app", "pager", "sms", "call")
+SINGLE = ("login", *PROFILE, "role")
+SEVERAL = ("groups", "app", "pager", "sms", "call")
+COLUMNS = (*SINGLE, *SEVERAL)
 MAX_BYTES = 10 * 1024 * 1024
 MAX_ROWS = 100_000
+MAX_COLUMNS = 100
+MAX_VALUES = 1_000  # of a cell
+MAX_PROBLEMS = 10_000
 
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 LINE_END = re.compile(rb"\r\n|\r|\n")
-# What a spreadsheet takes for a formula, and what was kept from being taken for one.
-FORMULA = re.compile(r"'*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
-GUARDED = re.compile(r"'+[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# Where a spreadsheet would take what comes for a formula, and where an apostrophe keeps it from that: at the start of a
+# cell, and after a semicolon, as some take that for the end of a cell, whatever stands in quotes.
+FORMULA = re.compile(r"""((?:\A|;)"*)(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])""")
+GUARDED = re.compile(r"""((?:\A|;)"*)'(?='*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])""")
 # Of several values in a cell, one in double quotes may have a semicolon; double quotes in it are doubled.
 VALUE = re.compile(r'(?:\s*"((?:[^"]|"")*)"\s*|([^;]*))(?:;|\Z)')
 # An e-mail address at which no alarms are wanted: the person has it, but no device has.
@@ -60,12 +66,12 @@ class Problem:
 
 
 def guarded(text: str) -> str:
-    """Return how a text is written so that no spreadsheet takes it for a formula: with an apostrophe before it."""
-    return f"'{text}" if FORMULA.match(text) else text
+    """Return how a text is written so that no spreadsheet takes any of it for a formula: with an apostrophe before."""
+    return FORMULA.sub(r"\1'", text)
 
 
 def unguarded(cell: str) -> str:
-    return cell[1:] if GUARDED.match(cell) else cell
+    return GUARDED.sub(r"\1", cell)
 
 
 def joined(values: Iterable[str]) -> str:
@@ -125,6 +131,8 @@ def _records(text: str) -> Iterator[tuple[int, list[str], str]]:
 
 
 def _header_reasons(header: list[str]) -> list[str]:
+    if len(header) > MAX_COLUMNS:
+        return [_("more than %(count)d columns") % {"count": MAX_COLUMNS}]
     found = {
         _("unknown column"): [column[:40] for column in header if column not in COLUMNS],
         _("missing column"): [column for column in COLUMNS if column not in header],
@@ -140,6 +148,9 @@ def _rows(header: list[str], records: Iterator[tuple[int, list[str], str]]) -> t
     for number, (line, values, reason) in enumerate(records, 1):
         if number > MAX_ROWS:
             return [], [Problem(line, "", _("more than %(count)d rows") % {"count": MAX_ROWS})]
+        if len(problems) >= MAX_PROBLEMS:
+            rest = _("more than %(count)d problems; from here on nothing was looked at") % {"count": MAX_PROBLEMS}
+            return [], [*problems, Problem(line, "", rest)]
         if not reason and len(values) != len(header):
             reason = _("%(found)d cells instead of %(wanted)d (a cell that holds a delimiter needs quotes)") % {
                 "found": len(values),
@@ -149,6 +160,10 @@ def _rows(header: list[str], records: Iterator[tuple[int, list[str], str]]) -> t
             problems.append(Problem(line, "", reason))
             continue
         cells = dict(zip(header, values, strict=True))
+        if too_long := [column for column in SEVERAL if cells[column].count(";") >= MAX_VALUES]:
+            most = _("more than %(count)d values") % {"count": MAX_VALUES}
+            problems.extend(Problem(line, column, most) for column in too_long)
+            continue
         row, reasons = _checked(_row(line, cells), cells)
         if (first := line_of.setdefault(row.login, line)) != line:
             reasons.setdefault(
@@ -160,9 +175,9 @@ def _rows(header: list[str], records: Iterator[tuple[int, list[str], str]]) -> t
 
 
 def _row(line: int, cells: Mapping[str, str]) -> Row:
-    one = {column: unguarded(cells[column]).strip() for column in ("login", *PROFILE, "role")}
+    one = {column: unguarded(cells[column]).strip() for column in SINGLE}
     only_address = ONLY_ADDRESS.fullmatch(one["email"])
-    several = {column: separate(cells[column]) for column in ("groups", *Way.values) if column != Way.EMAIL}
+    several = {column: separate(cells[column]) for column in SEVERAL}
     several[Way.EMAIL] = [one["email"]] if one["email"] and not only_address else []
     return Row(
         line=line,

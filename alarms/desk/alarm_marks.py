@@ -72,6 +72,7 @@ REASONS: dict[str, Word] = {
         "why a message was cancelled", "person or device deactivated, or the time was over"
     ),
     "recipient erased": pgettext_lazy("why a message was cancelled", "the recipient was erased"),
+    "restored from a backup": pgettext_lazy("why a message was cancelled", "held back as a backup was restored"),
     "taken back from its sender": _("its sender stopped; it is sent again"),
     "its way has no gateway any more": _("its way of alarm has no gateway any more"),
     "its device gets no more in this minute": _("its device gets no more in this minute; it is sent later"),

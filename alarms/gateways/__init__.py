@@ -24,12 +24,18 @@ SCHEMES: dict[str, type[Gateway]] = {
 }
 
 
-def build(url: str) -> Gateway:
-    """Return a new gateway of a URL.
+def build(url: str, *, guarded: bool = False) -> Gateway:
+    """Return a new gateway of a URL; `guarded`, if an organization brings it.
 
     Raises: ImproperlyConfigured for one that no gateway can be made of; the URL itself, which may hold a secret, is
     not repeated.
     """
+    gateway = _class_of(url)(url)
+    gateway.guarded = guarded
+    return gateway
+
+
+def _class_of(url: str) -> type[Gateway]:
     if not url.isprintable():
         raise ImproperlyConfigured("a gateway is a URL without control characters")
     try:
@@ -39,19 +45,19 @@ def build(url: str) -> Gateway:
     if not scheme:
         raise ImproperlyConfigured("a gateway is a URL, such as https://gateway.example/alarm")
     if scheme in SCHEMES:
-        return SCHEMES[scheme](url)
+        return SCHEMES[scheme]
     from alarms.gateways.apprise import AppriseGateway
 
-    return AppriseGateway(url)
+    return AppriseGateway
 
 
 @lru_cache(maxsize=1024)
-def build_all(urls: tuple[str, ...]) -> tuple[Gateway, ...]:
+def build_all(urls: tuple[str, ...], *, guarded: bool = False) -> tuple[Gateway, ...]:
     """Return the gateways of URLs, of which each is made once.
 
     Raises: ImproperlyConfigured.
     """
-    return tuple(build(url) for url in urls)
+    return tuple(build(url, guarded=guarded) for url in urls)
 
 
 def of_way(way: str) -> tuple[Gateway, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from urllib.parse import quote
 
 import apprise
@@ -12,11 +13,12 @@ from django.core.exceptions import ImproperlyConfigured
 
 from alarms import texts
 from alarms.delivery import Delivery
+from alarms.gateways import apprise_guard, apprise_smpp
 from alarms.gateways import apprise_place as place
-from alarms.gateways import apprise_smpp
 from alarms.gateways.apprise_log import EAR, failed_with
 from alarms.gateways.base import GatewayError, ThreadGateway, is_permanent
 from alarms.models import DeviceMessage
+from messaging_project import outbound
 from organizations.models import Way
 
 PLUGINS = NotificationManager()
@@ -63,6 +65,7 @@ ASSET = apprise.AppriseAsset(
 
 
 apprise_smpp.put()
+apprise_guard.put()
 
 
 class AppriseGateway(ThreadGateway):
@@ -109,13 +112,16 @@ class AppriseGateway(ThreadGateway):
         service = apprise.Apprise(asset=ASSET)
         service.add(plugin)
         title, body = composed(delivery)
-        with EAR.listening() as heard:
+        # Those of the service may go wherever whoever runs it wants.
+        with EAR.listening() as heard, apprise_guard.guarded() if self.guarded else nullcontext() as guard:
             done = service.notify(
                 title=title,
                 body=body,
                 body_format=apprise.NotifyFormat.TEXT,
                 notify_type=TYPES[DeviceMessage.Kind(delivery.kind)],
             )
+        if not done and guard is not None and guard.refused:
+            raise GatewayError(f"{self.label}: {outbound.REFUSED}", permanent=True)
         if not done:
             raise self._failure(failed_with(heard))
 

@@ -11,7 +11,14 @@ from django.conf import settings
 
 from alarms.delivery import Delivery
 
+# What the errors of gateways are counted as (GatewayError.kind); a receipt may say later that a message has failed.
+KINDS = ("refused", "unavailable", "no_answer", "no_connection", "address", "held_up", "fault", "receipt")
+
 TEMPORARY = frozenset({408, 425, 429})
+
+# A kept connection that the other side has closed is found so within so many seconds. What takes longer may have been
+# taken: that is not tried again on another connection, but as other failures are, unless an answer stops it.
+FOUND_CLOSED = 0.5
 
 
 def is_permanent(status: int) -> bool:
@@ -27,18 +34,30 @@ class GatewayError(Exception):
         permanent: trying again would be of no use.
         retry_after: the seconds that the gateway asks for before the next attempt, if it does.
         asked: False where nothing left the house, as the address is not valid: that says nothing of the gateway.
+        kind: a word for what it is counted as (KINDS), where that does not follow from the others.
     """
 
-    def __init__(self, reason: str, *, permanent: bool, retry_after: float | None = None, asked: bool = True) -> None:
+    def __init__(
+        self, reason: str, *, permanent: bool, retry_after: float | None = None, asked: bool = True, kind: str = ""
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.permanent = permanent
         self.retry_after = retry_after
         self.asked = asked
+        self.kind = kind or ("address" if not asked else "refused" if permanent else "unavailable")
+
+
+class HeldUp(GatewayError):
+    """It did not leave in time, as the sender was stopped or its connections hang: it has to be claimed anew, as an
+    answer may have come since."""
+
+    def __init__(self) -> None:
+        super().__init__("held up in the sender", permanent=False, asked=False, kind="held_up")
 
 
 def no_answer() -> GatewayError:
-    return GatewayError(f"no answer within {settings.GATEWAY_TIMEOUT} s", permanent=False)
+    return GatewayError(f"no answer within {settings.GATEWAY_TIMEOUT} s", permanent=False, kind="no_answer")
 
 
 class Gateway(ABC):
@@ -50,12 +69,15 @@ class Gateway(ABC):
     """How many more there may be, of those that hang."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
-        self.scheme = urlsplit(url).scheme
+        # A plain text, where it is a Secret of the settings: libraries are quicker with those.
+        self.url = str(url)
+        self.scheme = urlsplit(self.url).scheme
         # What it is called where it is shown: nothing of the URL that may be a secret.
         self.label = self.scheme
         # Whether the URL names a file of the server, which it could tell: only who runs the server may bring it.
         self.reads_files = False
+        # Whether an organization brings it: it may not reach what only this machine can.
+        self.guarded = False
 
 
 class ThreadGateway(Gateway):

@@ -4,6 +4,7 @@ import re
 import secrets
 import smtplib
 import threading
+import time
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any
@@ -17,7 +18,7 @@ from django.utils.html import escape
 
 from alarms import texts
 from alarms.delivery import Delivery
-from alarms.gateways.base import GatewayError, ThreadGateway
+from alarms.gateways.base import FOUND_CLOSED, GatewayError, ThreadGateway
 from messaging_project import mail
 
 # What goes out with a mail, where a mail service is used, and comes back with its receipts.
@@ -41,12 +42,13 @@ class EmailGateway(ThreadGateway):
         self._pattern = lru_cache(maxsize=256)(pattern)
 
     def send(self, delivery: Delivery) -> None:
-        kept = getattr(self._kept, "connection", None) is not None
+        kept, began = getattr(self._kept, "connection", None) is not None, time.monotonic()
         try:
             try:
                 self._send(delivery)
             except (smtplib.SMTPServerDisconnected, ConnectionError):
-                if not kept:
+                # A time out is one of these, too.
+                if not kept or time.monotonic() - began > FOUND_CLOSED:
                     raise
                 # The server has closed the kept connection: that says nothing of this message.
                 self._send(delivery)

@@ -18,8 +18,9 @@ from django.core.exceptions import ImproperlyConfigured
 
 from alarms import texts
 from alarms.delivery import Delivery
-from alarms.gateways.base import GatewayError, LoopGateway, is_permanent, no_answer
+from alarms.gateways.base import FOUND_CLOSED, GatewayError, LoopGateway, is_permanent, no_answer
 from alarms.models import DeviceMessage
+from messaging_project import outbound
 
 # What an alarm is not is named in the JSON.
 KINDS = {DeviceMessage.Kind.ALL_CLEAR: "allClear", DeviceMessage.Kind.TEST: "test"}
@@ -57,7 +58,10 @@ class PostingGateway(LoopGateway):
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
             raise GatewayError(f"not a URL: {type(error).__name__}", permanent=True) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise GatewayError(f"no connection: {type(error).__name__}", permanent=False) from error
+            if outbound.was_refused(error):
+                raise GatewayError(outbound.REFUSED, permanent=True) from error
+            reason = f"no connection: {type(error).__name__}"
+            raise GatewayError(reason, permanent=False, kind="no_connection") from error
         if not 200 <= status < 300:
             raise GatewayError(
                 f"HTTP {status}{self.told(content)}",
@@ -72,6 +76,7 @@ class PostingGateway(LoopGateway):
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> tuple[int, str | None, bytes]:
         """POST once; again at once where a kept connection turned out to be closed by the other side."""
         session = self._session = self._session or self._new_session()
+        began = time.monotonic()
         while True:
             ON_A_NEW_CONNECTION.set(False)
             try:
@@ -84,14 +89,13 @@ class PostingGateway(LoopGateway):
                                 content = await response.content.read(64 * 1024)
                     return response.status, response.headers.get("Retry-After"), content
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                if ON_A_NEW_CONNECTION.get():
+                if ON_A_NEW_CONNECTION.get() or time.monotonic() - began > FOUND_CLOSED:
                     raise
 
-    @staticmethod
-    def _new_session() -> aiohttp.ClientSession:
+    def _new_session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
             # Whoever sends bounds what is under way, and for how long.
-            connector=Connector(limit=0),
+            connector=Connector(limit=0, socket_factory=outbound.socket_to if self.guarded else None),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=settings.GATEWAY_TIMEOUT),
             cookie_jar=aiohttp.DummyCookieJar(),
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterable
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.utils.translation import gettext as _
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from alarms import gateways
 from alarms.gateways.base import Gateway
 from alarms.models import OrganizationGateway
-from messaging_project import encryption
+from messaging_project import encryption, outbound
 from organizations.models import Organization, Way
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def checked(urls: str) -> list[Gateway]:
     found = []
     for number, url in enumerate(urls.split(), 1):
         try:
-            gateway = gateways.build(url)
+            gateway = gateways.build(url, guarded=True)
         except ImproperlyConfigured as error:
             which = {"number": number, "reason": error}
             raise ValidationError(_("Gateway %(number)d: %(reason)s") % which) from error
@@ -58,15 +59,24 @@ def checked(urls: str) -> list[Gateway]:
             raise ValidationError(_("Gateway %(number)d: %(scheme)s: belongs to the service.") % reserved)
         if gateway.reads_files:
             raise ValidationError(_("Gateway %(number)d: must not name a file of the server.") % {"number": number})
+        if leads_inside(gateway):
+            inside = _("Gateway %(number)d: its host is a private address, which is not allowed.")
+            raise ValidationError(inside % {"number": number})
         found.append(gateway)
     return found
+
+
+def leads_inside(gateway: Gateway) -> bool:
+    """Whether the URL itself says so. In those of Apprise a number may stand where others have a host."""
+    host = urlsplit(gateway.url).hostname or ""
+    return (host.rstrip(".").lower() == "localhost" or not set(".:").isdisjoint(host)) and outbound.is_refused(host)
 
 
 @lru_cache(maxsize=1024)
 def _built(line: Line, encrypted: str) -> tuple[Gateway, ...]:
     """Return the gateways of a row; none, and that is logged once, where it cannot be used any more."""
     try:
-        return gateways.build_all(tuple(encryption.decrypt(encrypted).split()))
+        return gateways.build_all(tuple(encryption.decrypt(encrypted).split()), guarded=True)
     except (encryption.CannotDecrypt, ImproperlyConfigured) as error:
         way, organization_id = line
         logger.error(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -20,18 +20,42 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from alarms.hooks.registering import EVENTS, MAX_HOOKS, MAX_PENDING_TESTS, change, register, remove, send_test
+from alarms.hooks.registering import (
+    EVENTS,
+    MAX_HOOKS,
+    MAX_PENDING_TESTS,
+    change,
+    register,
+    remove,
+    send_test,
+    validate_public,
+)
 from alarms.models import Hook, HookEvent, HookTry
 from messaging_project.admin import ReadOnly, list_link
 from messaging_project.errors import Conflict
 from organizations.admin import once
 from organizations.desk import Desk, of_organization
 
+if TYPE_CHECKING:
+    HookModelForm = forms.ModelForm[Hook]
+else:
+    HookModelForm = forms.ModelForm
+
+
+class HookForm(HookModelForm):
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"]
+        # What was allowed once can be paused all the same.
+        if "url" in self.changed_data:
+            validate_public(url)
+        return url
+
 
 @admin.register(Hook)
 class HookAdmin(Desk[Hook]):
     """The page of a hook has a button that sends it a test event."""
 
+    form = HookForm
     list_display = ("id", "url", "organization", "told_of", "is_active", "tried")
     list_display_links = ("id", "url")
     list_filter = ("is_active", of_organization())

@@ -8,7 +8,6 @@ import json
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +22,8 @@ from django.utils import timezone
 from alarms.gateways.http import seconds_to_wait, signature
 from alarms.hooks.claiming import Attempt
 from alarms.hooks.recording import rfc3339
-from messaging_project import encryption
+from messaging_project import encryption, outbound
+from messaging_project.masking import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -145,8 +145,7 @@ class Poster:
         except Exception as error:
             # A fault of ours must not end the worker, nor hold up others. Its text may hold the URL.
             reason = type(error).__name__
-            trace = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("%s of hook=%d event=%d\n%s", reason, attempt.hook_id, attempt.event_id, trace)
+            logger.error("unexpected error of hook=%d event=%d: %s", attempt.hook_id, attempt.event_id, place_of(error))
         self._report(Answer(attempt, at, round(time.monotonic() - began, 3), status, reason, retry_after))
 
     async def _post(self, attempt: Attempt) -> tuple[int, str | None]:
@@ -172,6 +171,8 @@ class Poster:
         except ValueError as error:
             raise Failure(f"not a URL: {type(error).__name__}") from None
         except (aiohttp.ClientError, OSError) as error:
+            if outbound.was_refused(error):
+                raise Failure(outbound.REFUSED) from None
             raise Failure(f"no connection: {type(error).__name__}") from None
 
     async def _close(self) -> None:
@@ -188,7 +189,7 @@ class Poster:
 def new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # What is under way is bounded by the claim. A connection that is kept for long would be found closed.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2),
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=2, socket_factory=outbound.socket_to),
         timeout=aiohttp.ClientTimeout(total=TIMEOUT),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,

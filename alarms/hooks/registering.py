@@ -5,13 +5,16 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.db.models.functions import Now
+from django.utils.translation import gettext as _
 
 from alarms.hooks.recording import defer_delivery
 from alarms.models import Hook, HookEvent, HookTry
-from messaging_project import encryption
+from messaging_project import encryption, outbound
 from messaging_project.errors import Conflict
 from organizations.models import Organization
 
@@ -19,6 +22,19 @@ MAX_HOOKS = 20
 MAX_PENDING_TESTS = 10
 EVENTS = [(event.value, event.value) for event in Hook.Event if event is not Hook.Event.TEST]
 """The events that a hook can be registered for."""
+
+
+def validate_public(url: str) -> None:
+    """Refuse an address that an organization may not reach. A name is looked up when events are posted, and not now.
+
+    Raises: ValidationError.
+    """
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return  # Refused for what it is.
+    if outbound.is_refused(host):
+        raise ValidationError(_("Its host is a private address, which is not allowed."))
 
 
 def register(*, organization: Organization, url: str, events: Sequence[str], active: bool = True) -> tuple[Hook, str]:

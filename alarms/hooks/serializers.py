@@ -5,7 +5,7 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from alarms.hooks.registering import EVENTS
+from alarms.hooks.registering import EVENTS, validate_public
 from alarms.models import Hook
 from alarms.models.hook import validate_host, validate_url
 from messaging_project.api import (
@@ -55,7 +55,7 @@ class EventsField(BoundedListField):
 
 def url_field(**options: Any) -> StrictCharField:
     longest = Hook._meta.get_field("url").max_length
-    return StrictCharField(max_length=longest, validators=[validate_url, validate_host], **options)
+    return StrictCharField(max_length=longest, validators=[validate_url, validate_host, validate_public], **options)
 
 
 @extend_schema_serializer(

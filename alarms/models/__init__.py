@@ -9,11 +9,11 @@ from alarms.models.alarm import IdempotencyKey as IdempotencyKey
 from alarms.models.alarm import WrongCode as WrongCode
 from alarms.models.audit import Audit as Audit
 from alarms.models.audit import Trouble as Trouble
+from alarms.models.counter import CounterIncrement as CounterIncrement
 from alarms.models.hook import Hook as Hook
 from alarms.models.hook import HookEvent as HookEvent
 from alarms.models.hook import HookTry as HookTry
 from alarms.models.message import DeviceMessage as DeviceMessage
-from alarms.models.message import DeviceMessageQuerySet as DeviceMessageQuerySet
 from alarms.models.message import DeviceRate as DeviceRate
 from alarms.models.message import OrganizationGateway as OrganizationGateway
 from alarms.models.message import Sender as Sender

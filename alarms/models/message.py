@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.db.models.lookups import Exact
 from django.utils.translation import gettext_lazy as _
 
+from alarms.counting import counted
 from alarms.models.alarm import Alarm, AlarmMessage
 from organizations.models import Device, Organization, Way
 
+CANCEL = f"""
+    WITH cancelled AS (
+        UPDATE alarms_devicemessage SET status = 5, changed_at = %(now)s, reason = %(reason)s
+        WHERE alarm_message_id = ANY(%(recipients)s::bigint[])
+            -- Scheduled. As in alarms/answering.py.
+            AND status < 1
+        RETURNING way, status
+    ), {counted("cancelled")}
+    SELECT
+"""  # noqa: S608 - made of constants
 
-class DeviceMessageQuerySet(models.QuerySet["DeviceMessage"]):
-    def cancel(self, *, reason: str, now: datetime) -> int:
-        """Cancel what has not left; what a sender has taken up is not touched. Lock the recipients before."""
-        return self.filter(status=DeviceMessage.Status.SCHEDULED).update(
-            status=DeviceMessage.Status.CANCELLED, changed_at=now, reason=reason
-        )
+
+class DeviceMessageManager(models.Manager["DeviceMessage"]):
+    def cancel(self, recipients: Collection[int], *, reason: str, now: datetime) -> None:
+        """Cancel what has not left for recipients; what a sender has taken up is not touched. Lock them before."""
+        with connection.cursor() as cursor:
+            cursor.execute(CANCEL, {"recipients": list(recipients), "reason": reason, "now": now})
 
 
 class DeviceMessage(models.Model):
@@ -81,6 +93,9 @@ class DeviceMessage(models.Model):
     turn = models.PositiveSmallIntegerField(_("turn"))
     status = models.PositiveSmallIntegerField(_("status"), choices=Status.choices, default=Status.SCHEDULED)
     due_at = models.DateTimeField(_("due at"), help_text=_("When its turn comes, or its next attempt."))
+    first_due_at = models.DateTimeField(
+        _("first due at"), null=True, help_text=_("When its turn came, once a sender has taken it up.")
+    )
     changed_at = models.DateTimeField(_("changed at"), db_default=Now())
     attempts = models.PositiveSmallIntegerField(_("attempts"), default=0, db_default=0)
     gateways_of = models.BigIntegerField(
@@ -106,7 +121,7 @@ class DeviceMessage(models.Model):
     lease_until = models.DateTimeField(_("lease until"), null=True)
     reason = models.TextField(_("reason"), default="", db_default="", help_text=_("Why it failed or was cancelled."))
 
-    objects = DeviceMessageQuerySet.as_manager()
+    objects = DeviceMessageManager()
 
     class Meta:
         constraints = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from django.db import connection
 from alarms.delivery import Delivery
 from alarms.models import DeviceMessage
 from alarms.sending import MAY_LEAVE_UNTIL, TRIED_AND_OVER
+from alarms.sending.tally import TALLY
 from messaging_project.database import array
 
 # Seconds after which another sender may take over what a sender has taken up, unless it renews the lease.
@@ -118,6 +120,7 @@ CLAIM = f"""
         status = CASE WHEN waits THEN 0 WHEN usable THEN 1 ELSE otherwise END,
         attempts = m.attempts + (usable AND NOT waits)::int,
         due_at = CASE WHEN waits THEN room_at ELSE m.due_at END,
+        first_due_at = coalesce(m.first_due_at, m.due_at),
         sender_id = CASE WHEN usable AND NOT waits THEN %(sender)s::bigint END,
         lease_until = CASE WHEN usable AND NOT waits THEN now() + make_interval(secs => %(lease)s) END,
         reason = CASE
@@ -132,8 +135,10 @@ CLAIM = f"""
     RETURNING m.status, m.turn, m.id, granted.recipient_id, granted.message_id::text, granted.alarm_id,
         granted.organization_id, granted.user_id, m.device_id, m.way, m.kind, m.gateways_of, m.gateway, m.refused,
         m.address, m.device_name, m.attempts, granted.organization, granted.time_zone, granted.event_name,
-        granted.message, granted.language, granted.until, granted.code
+        granted.message, granted.language, granted.until, granted.code,
+        CASE WHEN m.sent_at IS NULL THEN %(clock)s + extract(epoch FROM m.first_due_at - now())::float8 END
 """  # noqa: S608 - made of constants; from m.id on in the order of a Delivery's fields
+WAY = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,16 +159,18 @@ def claim(*, sender_id: int, free: Mapping[Pool, int]) -> Claimed:
         return claimed
     limits = {way: count for way, count in settings.MESSAGES_PER_MINUTE.items() if count}
     columns = map(array, zip(*pools, strict=True))
-    values: dict[str, str | int] = {
+    values: dict[str, str | float] = {
         **dict(zip(("ways", "gateways_of", "gateways", "free"), columns, strict=True)),
         "throttled": array(limits),
         "per_minute": array(limits.values()),
         "sender": sender_id,
         "lease": LEASE,
+        "clock": time.time(),
     }
     with connection.cursor() as cursor:
         cursor.execute(CLAIM, values)
         rows = cursor.fetchall()
+    TALLY.claimed((row[WAY], row[0]) for row in rows)
     for status, turn, *row in rows:
         if status == DeviceMessage.Status.SENDING:
             claimed.deliveries.append(Delivery(*row))

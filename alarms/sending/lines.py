@@ -49,7 +49,7 @@ class Lines:
         self._retired += [(now, self.outlets.pop(pool)) for pool in changed]
         for pool in wanted.keys() - self.outlets.keys():
             # Each its own: lines that have the same URL do not close each other's connections.
-            self.outlets[pool] = self._outlet(gateways.build(wanted[pool].url))
+            self.outlets[pool] = self._outlet(gateways.build(wanted[pool].url, guarded=wanted[pool].guarded))
         return changed
 
     def _outlet(self, gateway: Gateway) -> Outlet:

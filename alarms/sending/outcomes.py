@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from alarms.delivery import Delivery
-from alarms.gateways.base import GatewayError
+from alarms.gateways.base import GatewayError, HeldUp
 from alarms.sending import MAY_LEAVE_UNTIL
 
 # SQL, of a message m and what its sender writes of it, a row: a receipt says that the gateway has failed what it took,
@@ -78,6 +78,8 @@ class Result:
         if self.error is None:
             following = next_place(gateway, refused=refused, gateways=gateways)
             return Outcome("sent", gateway, refused, 0.0, "", following)
+        if isinstance(self.error, HeldUp):
+            return Outcome("again", gateway, refused, 0.0, self.error.reason)
         if not gateways:
             # The line is gone meanwhile: upkeep moves what is left to the service's.
             return Outcome("again", 0, 0, 0.0, self.error.reason)

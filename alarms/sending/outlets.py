@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from django.conf import settings
 
 from alarms.delivery import Delivery
-from alarms.gateways.base import Gateway, GatewayError, LoopGateway, ThreadGateway, no_answer
+from alarms.gateways.base import Gateway, GatewayError, HeldUp, LoopGateway, ThreadGateway, no_answer
 from alarms.sending.outcomes import Result
+from messaging_project.masking import place_of
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,11 @@ AHEAD = 0.05
 MOST_AHEAD = 64
 # How often what takes too long is looked for: seconds.
 LATE_EVERY = 0.25
+
+# What was claimed longer ago than so many seconds is not sent any more: a sender without a heartbeat for that long is
+# held to be dead (alarms/upkeep.py). Nor is what has waited here for longer than a second (contract 4).
+FRESH = 5.0
+WAITS = 1.0
 
 Report = Callable[[Result], None]
 """Takes a result; called from any thread."""
@@ -45,8 +51,8 @@ class Outlet(ABC):
         return 0
 
     @abstractmethod
-    def submit(self, deliveries: Sequence[Delivery]) -> None:
-        """Start to send; each delivery is reported once."""
+    def submit(self, deliveries: Sequence[Delivery], taken_at: float) -> None:
+        """Start to send what was claimed then (of the monotonic clock); each delivery is reported once."""
 
     @abstractmethod
     def abandon(self, device_message_id: int) -> None:
@@ -57,15 +63,19 @@ class Outlet(ABC):
         """Let go of connections. What is still under way is not waited for."""
 
 
+def fresh_until(taken_at: float) -> float:
+    return min(taken_at + FRESH, time.monotonic() + WAITS)
+
+
 def unforeseen(delivery: Delivery, error: Exception) -> GatewayError:
-    """A fault of ours must not end a sender, nor lose the message."""
+    """A fault of ours must not end a sender, nor lose the message. What it says may be a secret of the gateway."""
     logger.error(
-        "unexpected error of a gateway: alarm=%d device_message=%d",
+        "unexpected error of a gateway: alarm=%d device_message=%d: %s",
         delivery.alarm_id,
         delivery.device_message_id,
-        exc_info=error,
+        place_of(error),
     )
-    return GatewayError(type(error).__name__, permanent=False)
+    return GatewayError(type(error).__name__, permanent=False, kind="fault")
 
 
 class ThreadOutlet(Outlet):
@@ -75,7 +85,7 @@ class ThreadOutlet(Outlet):
 
     def __init__(self, gateway: ThreadGateway, report: Report) -> None:
         super().__init__(gateway, report)
-        self._waiting: queue.SimpleQueue[Delivery | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Delivery, float] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         # Another thread is already in the place of the one that hangs on such a message.
         self._abandoned: set[int] = set()
@@ -98,29 +108,32 @@ class ThreadOutlet(Outlet):
         self._abandoned.add(device_message_id)
         self._start_thread()
 
-    def submit(self, deliveries: Sequence[Delivery]) -> None:
+    def submit(self, deliveries: Sequence[Delivery], taken_at: float) -> None:
+        until = fresh_until(taken_at)
         for delivery in deliveries:
             if len(self._threads) < self.gateway.connections:
                 self._start_thread()
-            self._waiting.put(delivery)
+            self._waiting.put((delivery, until))
 
     def _run(self) -> None:
         busy = False
         while True:
             try:
                 # A thread that holds nothing waits for ever; one that may hold a connection lets go of it in time.
-                delivery = self._waiting.get(timeout=IDLE_AFTER if busy else None)
+                taken = self._waiting.get(timeout=IDLE_AFTER if busy else None)
             except queue.Empty:
                 self.gateway.idle()
                 busy = False
                 continue
-            if delivery is None:
+            if taken is None:
                 self.gateway.idle()
                 return
             busy = True
+            delivery, until = taken
             began = time.monotonic()
-            error = self._attempt(delivery)
-            self._takes += (time.monotonic() - began - self._takes) * (0.1 if self._takes else 1.0)
+            error = self._attempt(delivery) if began < until else HeldUp()
+            if not isinstance(error, HeldUp):
+                self._takes += (time.monotonic() - began - self._takes) * (0.1 if self._takes else 1.0)
             self.report(Result(delivery, self.gateway.label, error=error, at=datetime.now(UTC)))
             if delivery.device_message_id in self._abandoned:
                 self._abandoned.discard(delivery.device_message_id)
@@ -170,11 +183,15 @@ class LoopOutlet(Outlet):
         self._running: dict[asyncio.Task[None], float] = {}
         self._looks_for_late = False
 
-    def submit(self, deliveries: Sequence[Delivery]) -> None:
-        self._loop.call_soon_threadsafe(self._start, deliveries)
+    def submit(self, deliveries: Sequence[Delivery], taken_at: float) -> None:
+        self._loop.call_soon_threadsafe(self._start, deliveries, fresh_until(taken_at))
 
-    def _start(self, deliveries: Sequence[Delivery]) -> None:
+    def _start(self, deliveries: Sequence[Delivery], until: float) -> None:
         now = self._loop.time()
+        if now > until:
+            for delivery in deliveries:
+                self.report(Result(delivery, self.gateway.label, error=HeldUp(), at=datetime.now(UTC)))
+            return
         for delivery in deliveries:
             self._running[self._loop.create_task(self._attempt(delivery))] = now
         if not self._looks_for_late:

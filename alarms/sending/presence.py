@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from alarms.models import Sender
 from alarms.sending.claim import LEASE
+from alarms.sending.tally import TALLY
 
 INTERVAL = 1.0  # seconds between heartbeats
 
@@ -27,7 +28,8 @@ def beat(
     resting: Sequence[Mapping[str, object]],
     under_way: Collection[int],
 ) -> None:
-    """Show that the sender lives, and renew the leases of its messages that have been under way for some time.
+    """Show that the sender lives, renew the leases of its messages that have been under way for some time, and write
+    down what it has counted.
 
     Args:
         last_starts: when each way last started to send something, in seconds since the epoch.
@@ -47,6 +49,7 @@ def beat(
                 " WHERE id = ANY(%s) AND status = 1 AND sender_id = %s",
                 [LEASE, list(under_way), sender_id],
             )
+    TALLY.write()
 
 
 def let_go(sender_id: int, *, under_way: Collection[int]) -> None:
@@ -61,4 +64,5 @@ def let_go(sender_id: int, *, under_way: Collection[int]) -> None:
 
 
 def leave(sender_id: int) -> None:
+    TALLY.write()
     Sender.objects.filter(pk=sender_id).delete()

@@ -241,7 +241,7 @@ class Pump:
             self._under_way[pool][delivery.device_message_id] = now
             self._last_starts[f"{delivery.way} {delivery.gateways_of}"] = time.time()
         for pool, deliveries in by_pool.items():
-            self._lines.outlets[pool].submit(deliveries)
+            self._lines.outlets[pool].submit(deliveries, self._claimed_at)
         self._over += claimed.dropped
         count = len(claimed.deliveries) + len(claimed.dropped) + len(claimed.waiting)
         self._to_claim = count > 0 or min(free.values(), default=1) <= 0

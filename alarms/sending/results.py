@@ -15,6 +15,7 @@ from alarms.hooks.recording import FailedMessage, messages_failed
 from alarms.sending import DEVICE_MESSAGES, MAY_LEAVE_UNTIL, TRIED_AND_OVER
 from alarms.sending.outcomes import FAILED_SINCE, GOES_ON, OVERTAKEN, Outcome, Result
 from alarms.sending.sent import write_sent
+from alarms.sending.tally import TALLY
 from escalations.plan import TURNS_OF_A_RUN as FIRST_REPEATED_TURN
 from messaging_project.database import array
 from messaging_project.log_settings import written_together
@@ -158,11 +159,15 @@ def write(
     sent = write_sent(results)
     others = [result for result in results if result.delivery.device_message_id not in sent]
     written, locked = _write_others(others, over, gateways) if others or over else ({}, set())
+    done = [
+        (result, 2 if id_ in sent else written.get(id_))
+        for result in results
+        if (id_ := result.delivery.device_message_id) in sent or result.delivery.recipient_id in locked
+    ]
+    TALLY.written(done)
     with written_together():
-        for result in results:
-            id_ = result.delivery.device_message_id
-            if id_ in sent or result.delivery.recipient_id in locked:
-                log(result, 2 if id_ in sent else written.get(id_))
+        for result, status in done:
+            log(result, status)
     return (
         [result for result in others if result.delivery.recipient_id not in locked],
         [turn for turn in over if turn[0] not in locked],

@@ -37,20 +37,33 @@ class ClosingServer:
                 await writer.drain()
         writer.close()
 
+    async def send_twice(self) -> None:
+        server = await asyncio.start_server(self, "127.0.0.1", 0)
+        gateway = HttpGateway(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        try:
+            await gateway.send(DELIVERY)
+            await gateway.send(DELIVERY)
+        finally:
+            await gateway.close()
+            server.close()
+
 
 def test_a_kept_connection_that_the_other_side_has_closed_costs_no_attempt() -> None:
     closing = ClosingServer()
-
-    async def send_twice() -> None:
-        server = await asyncio.start_server(closing, "127.0.0.1", 0)
-        gateway = HttpGateway(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-        await gateway.send(DELIVERY)
-        await gateway.send(DELIVERY)
-        await gateway.close()
-        server.close()
-
-    asyncio.run(send_twice())
+    asyncio.run(closing.send_twice())
     assert (closing.connections, closing.requests) == (2, 3)
+
+
+def test_what_a_gateway_may_have_taken_before_it_hung_up_is_not_sent_again_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An answer may have come meanwhile: only a claim knows (contract 4)."""
+    monkeypatch.setattr("alarms.gateways.http.FOUND_CLOSED", 0.0)
+    closing = ClosingServer()
+    with pytest.raises(GatewayError) as raised:
+        asyncio.run(closing.send_twice())
+    assert (raised.value.reason, raised.value.permanent) == ("no connection: ServerDisconnectedError", False)
+    assert (closing.connections, closing.requests) == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +148,22 @@ def test_a_mail_server_that_has_closed_the_kept_connection_costs_no_attempt(mail
     assert len(mail.mails) == 2
     # One more was the controller's own, to see that it listens.
     assert mail.connections == 3
+
+
+def test_what_a_mail_server_may_have_taken_before_it_hung_up_is_not_sent_again_by_itself(
+    mail: MailSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("alarms.gateways.email.FOUND_CLOSED", 0.0)
+    gateway = EmailGateway("email:")
+    gateway.send(MAILED)
+    mail.hang_up()
+    with pytest.raises(GatewayError) as raised:
+        gateway.send(MAILED)
+    assert not raised.value.permanent
+    assert len(mail.mails) == 1
+    gateway.send(MAILED)
+    gateway.idle()
+    assert len(mail.mails) == 2
 
 
 def test_the_message_id_is_the_same_for_every_attempt(mail: MailSink, settings: Any) -> None:

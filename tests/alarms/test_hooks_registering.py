@@ -80,7 +80,7 @@ GOOD_URLS = [
     "http://a",
     "http://localhost:8000",
     "https://dispatch.example/a/b?c=d&e=%20#f",
-    "http://10.0.0.7:1/",
+    "http://9.9.9.9:1/",
     "http://[::1]:8080/x",
     "https://my_service/hook",
     "https://xn--bcher-kva.example/",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -197,7 +198,7 @@ def test_where_gateways_that_were_taken_back_are_closed_others_with_the_same_url
     message(other)
     pool: Pool = ("sms", other.pk, 0)
     deliveries: list[Delivery] = claim(sender_id=1, free={pool: 1}).deliveries
-    sender_lines.outlets[pool].submit(deliveries)
+    sender_lines.outlets[pool].submit(deliveries, time.monotonic())
     until(lambda: http_sink.posts)
     # A minute later.
     monkeypatch.setattr(lines, "RETIRED_FOR", -1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
@@ -173,7 +174,7 @@ def hanging() -> Iterator[Hanging]:
 def test_the_place_of_a_delivery_that_hangs_is_given_to_others(hanging: Hanging) -> None:
     reported: list[Result] = []
     outlet = ThreadOutlet(hanging, reported.append)
-    outlet.submit([to(device_message_id=1), to(device_message_id=2)])
+    outlet.submit([to(device_message_id=1), to(device_message_id=2)], time.monotonic())
     outlet.abandon(1)
     until(lambda: [result.delivery.device_message_id for result in reported] == [2])
     hanging.released.set()

@@ -15,7 +15,7 @@ from alarms.closing import close_alarm
 from alarms.gateways.base import GatewayError
 from alarms.hooks import claiming, outcomes
 from alarms.hooks.posting import Answer
-from alarms.models import Alarm, AlarmMessage, DeviceMessage, HookEvent
+from alarms.models import Alarm, AlarmMessage, DeviceMessage, HookEvent, Trouble
 from alarms.resources import Resources
 from alarms.sending import presence, results
 from alarms.sending.claim import claim, next_due_in

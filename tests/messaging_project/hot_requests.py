@@ -196,6 +196,11 @@ def get_health() -> Run:
     return lambda: Client().get("/health")
 
 
+@hot("alarms_devicemessage")
+def get_metrics() -> Run:
+    return lambda: Client().get("/metrics")
+
+
 def desk(path: str, **fields: Any) -> Run:
     user = User.objects.get(pk=ITS_ORGANIZATION)
     User.objects.filter(pk=user.pk).update(is_staff=True, **fields)
