@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import update_wrapper
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pghistory
+from django.conf import settings
 from django.contrib.admin.views.autocomplete import AutocompleteJsonView
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import redirect
+from django.urls import path, reverse
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 from unfold.sites import UnfoldAdminSite
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 PATHS = ("/admin/", "/language/")
 READING = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+WITHOUT_SECOND_FACTOR = frozenset({"logout", "jsi18n"})
 
 # Alpine.js, with which Unfold makes its pages move, makes functions of the expressions in its attributes: hence
 # 'unsafe-eval'. No script stands in a page itself. Styles do: the site's colours, and the widths of bars.
@@ -47,8 +53,43 @@ class DeskSite(UnfoldAdminSite):  # type: ignore[misc] # it has no types
     index_template = "alarms/desk/home.html"
 
     def get_urls(self) -> list[Any]:
+        # Not above: models that they need are loaded after this module.
+        from organizations.admin.log_in import LogInCode
+        from organizations.admin.own_second_factor import OwnSecondFactor
+
+        own = [
+            path("login/code/", LogInCode.as_view(), name="log_in_code"),
+            path("second-factor/", super().admin_view(OwnSecondFactor.as_view()), name="second_factor"),
+        ]
         # Nothing has a page on another site; who asks for one would learn which numbers there are.
-        return [each for each in super().get_urls() if getattr(each, "name", None) != "view_on_site"]
+        return own + [each for each in super().get_urls() if getattr(each, "name", None) != "view_on_site"]
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponseBase:
+        from organizations.admin.log_in import LogIn
+
+        if request.method == "GET" and self.has_permission(request):
+            return redirect("admin:index")
+        context = {**self.each_context(request), "title": _("Log in"), "app_path": request.get_full_path()}
+        if REDIRECT_FIELD_NAME not in request.GET:
+            context[REDIRECT_FIELD_NAME] = reverse("admin:index")
+        request.current_app = self.name
+        return LogIn.as_view(extra_context={**context, **(extra_context or {})})(request)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Where SECOND_FACTOR is `required`, whoever has none finds nothing but the page that sets it up."""
+        checked = super().admin_view(view, cacheable)
+
+        def answer(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+            has_to = settings.SECOND_FACTOR == "required" and self.has_permission(request)
+            match = request.resolver_match
+            is_free = match is not None and match.url_name in WITHOUT_SECOND_FACTOR
+            if has_to and not is_free and getattr(request.user, "second_factor_at", None) is None:
+                return redirect("admin:second_factor")
+            response: HttpResponseBase = checked(request, *args, **kwargs)
+            return response
+
+        # Django marks what it has checked so far.
+        return update_wrapper(answer, checked)
 
     def autocomplete_view(self, request: HttpRequest) -> HttpResponseBase:
         return Choices.as_view(admin_site=self)(request)

@@ -117,6 +117,12 @@ MENU = [
     },
 ]
 
+# Of whoever is logged in, in the menu behind their name.
+ACCOUNT = [
+    {"title": _("Change password"), "link": reverse_lazy("admin:password_change")},
+    {"title": _("Second factor"), "link": reverse_lazy("admin:second_factor")},
+]
+
 
 def desk_of(*, name: str, colour: str) -> dict[str, Any]:
     """Return the setting UNFOLD."""
@@ -138,5 +144,6 @@ def desk_of(*, name: str, colour: str) -> dict[str, Any]:
         "SCRIPTS": [lambda _request: static("messaging_project/desk.js")],
         "STYLES": [lambda _request: static("messaging_project/desk.css")],
         "SIDEBAR": {"navigation": MENU},
+        "ACCOUNT": {"navigation": ACCOUNT},
         "DASHBOARD_CALLBACK": "alarms.desk.home.home",
     }

@@ -147,6 +147,7 @@ def docs(request: HttpRequest) -> HttpResponse:
     page = render(request, "messaging_project/docs.html")
     page["Content-Security-Policy"] = (
         "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
-        "script-src 'self'; style-src 'self' 'unsafe-inline'"
+        "script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
     )
     return page

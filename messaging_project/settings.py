@@ -103,7 +103,9 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "messaging_project.transport.https_only",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "messaging_project.transport.strict_answers",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -136,13 +138,17 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS, WHITENOISE_AUTOREFRESH = True, False
 
 AUTH_USER_MODEL = "organizations.User"
+# As NIST SP 800-63B has it: long, not known to everybody, not one's name; no rules of what has to be in it.
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
+    {"NAME": f"django.contrib.auth.password_validation.{name}", "OPTIONS": options}
+    for name, options in (
+        (
+            "UserAttributeSimilarityValidator",
+            {"user_attributes": ("login", "first_name", "last_name", "email")},
+        ),
+        ("MinimumLengthValidator", {"min_length": 12}),
+        ("CommonPasswordValidator", {}),
+        ("NumericPasswordValidator", {}),
     )
 ]
 

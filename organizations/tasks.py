@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from django.contrib.sessions.models import Session
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
 from messaging_project import database
+from organizations import logging_in
 from organizations.models import MembersFile
 from organizations.person_data import erasing
 
@@ -19,3 +21,11 @@ def erase_again(*, user_id: int) -> None:
 @app.task(name="organizations.purge_members_files", queue="upkeep")
 def purge_members_files(timestamp: int) -> None:
     MembersFile.objects.over(database.now()).delete()
+
+
+@app.periodic(cron="23 * * * *", periodic_id="forget_log_ins")
+@app.task(name="organizations.forget_log_ins", queue="upkeep")
+def forget_log_ins(timestamp: int) -> None:
+    now = database.now()
+    logging_in.forget(now=now)
+    Session.objects.filter(expire_date__lte=now).delete()

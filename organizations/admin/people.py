@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import admin
+from django.contrib.admin import EmptyFieldListFilter
 from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.core.exceptions import PermissionDenied
@@ -19,7 +20,6 @@ from django.utils.translation import gettext_lazy as _
 from unfold.forms import AdminPasswordChangeForm
 
 from organizations.admin.absences import in_words, whose_alarms
-from organizations.admin.person_data import PersonData
 from organizations.admin.person_forms import (
     DeviceForm,
     Labelled,
@@ -28,6 +28,7 @@ from organizations.admin.person_forms import (
     PersonForm,
     elsewhere,
 )
+from organizations.admin.second_factor_reset import SecondFactorReset
 from organizations.deactivating import LastSuperuser, keep_a_superuser, lock_people
 from organizations.desk import (
     Desk,
@@ -83,7 +84,7 @@ class MembershipInline(Labelled, DeskInline[Membership, User]):
 
 
 @admin.register(User)
-class UserAdmin(PersonData, Desk[User], DjangoUserAdminOfUsers):
+class UserAdmin(SecondFactorReset, Desk[User], DjangoUserAdminOfUsers):
     """Of people, an organization's admins change those whom it manages; the others are only shown to them."""
 
     class Media:
@@ -127,7 +128,8 @@ class UserAdmin(PersonData, Desk[User], DjangoUserAdminOfUsers):
 
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = ("is_active", "is_staff", of_organization("managing_organization"))
-        return (*filters, "is_superuser") if is_superuser(request) else filters
+        of_superusers = ("is_superuser", ("second_factor_at", EmptyFieldListFilter))
+        return (*filters, *of_superusers) if is_superuser(request) else filters
 
     def has_account_permission(self, request: HttpRequest, obj: User | None) -> bool:
         """Whether the caller may set the login, the password and whether somebody works here."""
@@ -151,11 +153,12 @@ class UserAdmin(PersonData, Desk[User], DjangoUserAdminOfUsers):
         if not self.has_account_permission(request, obj):
             return ((_("Person"), {"fields": ("login", "is_active", *about)}),)
         rights = ("is_staff", "is_superuser") if everything else ("is_staff",)
-        account = ("login", "password_state", *rights, "last_login", "created_at")
+        account = ("login", "password_state", "second_factor_state", *rights, "last_login", "created_at")
         return ((_("Person"), {"fields": ("is_active", *about)}), (_("Account"), {"fields": account}))
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
-        fixed = (*super().get_readonly_fields(request, obj), "last_login", "created_at", "managed_by", "password_state")
+        shown = ("last_login", "created_at", "managed_by", "password_state", "second_factor_state")
+        fixed = (*super().get_readonly_fields(request, obj), *shown)
         return fixed if self.has_account_permission(request, obj) else ("login", *fixed)
 
     def get_form(self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any) -> Any:

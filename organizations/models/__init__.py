@@ -1,6 +1,8 @@
 """Who there is: users, organizations, memberships, groups, devices and the tokens of the REST API."""
 
 from organizations.models.absence import Absence as Absence
+from organizations.models.log_in import LogInAttempt as LogInAttempt
+from organizations.models.log_in import SecondFactor as SecondFactor
 from organizations.models.members_file import MembersFile as MembersFile
 from organizations.models.people import Device as Device
 from organizations.models.people import Group as Group

@@ -149,6 +149,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     )
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     erased_at = models.DateTimeField(_("erased at"), null=True, blank=True, editable=False)
+    second_factor_at = models.DateTimeField(_("second factor since"), null=True, blank=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -169,6 +170,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         """The ids of the active organizations that this user is an admin of."""
         administered = self.memberships.filter(role=Membership.Role.ADMIN, organization__is_active=True)
         return frozenset(administered.values_list("organization_id", flat=True))
+
+    def get_session_auth_hash(self) -> str:
+        """What a session is good for ends when the password changes, and when the second factor does."""
+        since = self.second_factor_at
+        return super().get_session_auth_hash() + (since.isoformat() if since else "")
 
     def get_full_name(self) -> str:
         return f"{self.first_name} {self.last_name}".strip()

@@ -12,7 +12,18 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from organizations.models import Absence, Device, MembersFile, Membership, PersonalAccessToken, User, default_language
+from organizations.logging_in import digest_of
+from organizations.models import (
+    Absence,
+    Device,
+    LogInAttempt,
+    MembersFile,
+    Membership,
+    PersonalAccessToken,
+    SecondFactor,
+    User,
+    default_language,
+)
 from organizations.person_data import logs
 from organizations.person_data.parts import Fate, Part, Person, Scope, Section, fields_of
 
@@ -41,6 +52,11 @@ PERSONAL = {
     "organizations.PersonalAccessToken.digest": GOES,
     "organizations.MembersFile.user": GOES,
     "organizations.MembersFile.content": "goes, whoever has brought it: it is encrypted, so nobody knows whom it names",
+    "organizations.LogInAttempt.login": GOES,
+    "organizations.LogInAttempt.source": GOES,
+    "organizations.SecondFactor.user": GOES,
+    "organizations.SecondFactor.secret": GOES,
+    "organizations.SecondFactor.recovery_digests": GOES,
     "organizations.DeviceEvent.user": STAYS,
     "organizations.DeviceEvent.name": EMPTIED,
     "organizations.DeviceEvent.address": EMPTIED,
@@ -83,6 +99,8 @@ def sections(person: Person, scope: Scope) -> Iterator[Section]:
     if scope.account:
         tokens = PersonalAccessToken.objects.filter(user=pk).order_by("pk")
         yield Section("tokens", _("Personal access tokens"), Fate.GOES, tokens, token)
+        attempts = LogInAttempt.objects.filter(login=digest_of(person.user.login)).order_by("pk")
+        yield Section("log_in_attempts", _("Failed log-ins of the last day"), Fate.GOES, attempts, log_in_attempt)
     files = MembersFile.objects.filter(scope.within(), user=pk).order_by("pk")
     yield Section("members_files", _("Files of members that they are about to import"), Fate.GOES, files, members_file)
     yield Section("device_history", _("History of the devices"), Fate.BARE, events_of("DeviceEvent", person))
@@ -108,6 +126,10 @@ def token(row: PersonalAccessToken) -> dict[str, Any]:
     return fields_of(row, without=["digest"])
 
 
+def log_in_attempt(row: LogInAttempt) -> dict[str, Any]:
+    return fields_of(row, without=["login"])
+
+
 def members_file(row: MembersFile) -> dict[str, Any]:
     # What is in it is about others.
     return fields_of(row, without=["content"])
@@ -116,8 +138,9 @@ def members_file(row: MembersFile) -> dict[str, Any]:
 def erase(person: Person) -> None:
     logs.erase_log(person)
     pk = person.pk
-    for model in (Membership, Device, Absence, PersonalAccessToken):
+    for model in (Membership, Device, Absence, PersonalAccessToken, SecondFactor):
         model._default_manager.filter(user=pk).delete()
+    LogInAttempt.objects.filter(login=digest_of(person.user.login)).delete()
     MembersFile.objects.all().delete()
     person.user.groups.clear()
     person.user.user_permissions.clear()
@@ -141,6 +164,7 @@ def erase_user(user: User) -> None:
         inbox_to_email=False,
         password=make_password(None) if user.has_usable_password() else user.password,
         last_login=None,
+        second_factor_at=None,
         is_active=False,
         is_staff=False,
         is_superuser=False,

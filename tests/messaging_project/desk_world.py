@@ -30,6 +30,7 @@ from organizations.models import (
     User,
 )
 from tests import factories
+from tests.organizations import authenticator
 
 # It stands in every text of what is the organization's; the numbers in what has none.
 NEEDLE = "Qnadelq"
@@ -141,6 +142,7 @@ def fill(organization: Organization, person: User, guest: User, word: str, phone
     ends_at = now + timedelta(seconds=seconds)
     api_token, _text = ApiToken.issue(name=f"{word} token", organization=organization)
     token, _text = PersonalAccessToken.issue(name=f"{word} token", user=person)
+    authenticator.give(person)
     rows = [
         organization,
         person,

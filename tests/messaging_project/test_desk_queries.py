@@ -105,7 +105,7 @@ def looked_at(made: World) -> list[tuple[str, Client, Page]]:
     """Return which pages who looks at: an admin of the organization, but for what is the superusers'."""
     found = []
     for page in pages():
-        if not page.route.startswith("admin/") or page.name in {"logout", "login", "search"}:
+        if not page.route.startswith("admin/") or page.name in {"logout", "login", "log_in_code", "search"}:
             continue
         if page.name.endswith("_changelist") and page.model in (*NOBODYS, Organization, ResponseTimeout):
             found.append(("superuser", made.clients["superuser"], page))

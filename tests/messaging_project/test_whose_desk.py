@@ -19,8 +19,8 @@ pytestmark = pytest.mark.django_db
 # Pages that every model has; the one without a name leads to that of a row.
 OF_MODELS = ("changelist", "add", "history", "delete", "change", "")
 # Who they are open to, beside those who have a desk.
-TO_ALL = {"login", "logout", "jsi18n", "set_language"}
-TO_STAFF = {"index", "home-fragment", "password_change", "password_change_done", "search", "catch-all"}
+TO_ALL = {"login", "log_in_code", "logout", "jsi18n", "set_language"}
+TO_STAFF = {"index", "home-fragment", "password_change", "password_change_done", "second_factor", "search", "catch-all"}
 # Pages of our own, and those of the admin that belong to no model.
 OTHERS = {
     *TO_ALL,
@@ -50,6 +50,7 @@ OTHERS = {
     "organizations_user_deactivate_person",
     "organizations_user_erase_person",
     "organizations_user_person_data",
+    "organizations_user_reset_second_factor",
 }
 
 OWN_ENDS = ("admin:organizations_device_changelist", "admin:organizations_membership_import")

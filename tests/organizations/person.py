@@ -15,8 +15,10 @@ from django.db import connection
 from django.utils import timezone
 
 from alarms.models import Alarm, AlarmMessage, AlarmTemplate, DeviceMessage, DeviceRate, Hook, HookEvent, IdempotencyKey
+from organizations import logging_in
 from organizations.models import Absence, Device, MembersFile, Organization, PersonalAccessToken, User
 from tests import factories
+from tests.organizations import authenticator
 
 LOGIN = "needle.login"
 NUMBER = "+4915198765432"
@@ -73,6 +75,8 @@ def fill(organization: Organization | None = None) -> Filled:
     now = timezone.now()
     Absence.objects.create(user=user, starts_at=now + timedelta(days=1), ends_at=now + timedelta(days=2))
     PersonalAccessToken.issue(name="Needletoken", user=user)
+    authenticator.give(user)
+    logging_in.begin(login=LOGIN, source="192.0.2.1", step=logging_in.Step.PASSWORD, now=now)
     MembersFile.keep(user_id=user.pk, organization=organization, text="login\nneedle", now=now)
     fill_logs(user, phone)
     alarm, still_open = fill_alarms(user, organization, phone)

@@ -7,9 +7,14 @@ from django.db import models, transaction
 
 from alarms.models import Hook, OrganizationGateway
 from messaging_project import database, encryption
+from organizations.models import SecondFactor
 
 # What is kept encrypted: models and their fields.
-KEPT: tuple[tuple[type[models.Model], str], ...] = ((OrganizationGateway, "urls"), (Hook, "secret"))
+KEPT: tuple[tuple[type[models.Model], str], ...] = (
+    (OrganizationGateway, "urls"),
+    (Hook, "secret"),
+    (SecondFactor, "secret"),
+)
 
 
 class Command(BaseCommand):
