@@ -17,7 +17,14 @@ from alarms import raising
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 from tests.flushing import empty_tables
 
-LONGEST = ("test_conformance", "test_desk_pages", "test_desk_queries", "test_killed_processes", "test_make_run")
+LONGEST = (
+    "test_chaos",
+    "test_conformance",
+    "test_desk_pages",
+    "test_desk_queries",
+    "test_killed_processes",
+    "test_make_run",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -112,7 +112,7 @@ def test_missing_migrations_are_told(client: Client, monkeypatch: pytest.MonkeyP
 
 def test_health_takes_few_queries(client: Client, worker: None, sender: Sender, django_assert_num_queries: Any) -> None:
     ask(client)  # The migrations are looked at once.
-    # Heartbeats, waiting planning, waiting upkeep, waiting messages; resting gateways, organizations' gateways, what the
-    # auditor has found.
+    # Heartbeats, waiting planning, waiting upkeep, waiting messages; resting gateways, organizations' gateways, what
+    # the auditor has found.
     with django_assert_num_queries(7):
         ask(client)
