@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPECTACULAR := $(BIN)/python manage.py spectacular --validate --fail-on-warn --format openapi-json
 
-.PHONY: install install-dev run schema pictures bench chaos test check audit
+.PHONY: install install-dev run schema pictures bench chaos fuzz test check audit
 
 install: .venv/installed
 
@@ -45,12 +45,17 @@ check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive alarms escalations inbox messaging_project organizations manage.py
 	@# Without a running database: only the files are compared.
 	$(BIN)/python -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
 	$(BIN)/python manage.py check
 	@# Has the document of the API moved on from the code? `make schema` writes it anew.
 	$(SPECTACULAR) --file .venv/openapi.json
 	@diff docs/openapi.json .venv/openapi.json || { echo "docs/openapi.json is out of date: run make schema" >&2; exit 1; }
+
+# Are vulnerabilities known of what is installed?
+audit: install-dev
+	@$(BIN)/python -m tests.audit
 
 # More processes than cores: many tests wait for other processes.
 test: check

@@ -29,7 +29,7 @@ WAITING = 10
 TOLD_FOR = timedelta(minutes=10)
 LIMITS = {"heartbeat": HEARTBEAT, "waiting": WAITING, "audit": AUDIT}
 
-NOT_MIGRATED = ["database: migrations are not applied (manage.py migrate)"]
+NOT_MIGRATED = ["database: migrations are not applied (manage.py upgrade)"]
 
 HEARTBEATS = """
     SELECT

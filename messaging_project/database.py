@@ -11,7 +11,8 @@ from functools import cache
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 POLL = 0.2  # seconds
 
@@ -55,10 +56,17 @@ def migrations_applied() -> bool:
 @cache
 def _migrations_applied() -> bool:
     # Raising keeps "not yet" out of the cache.
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if not _migrations() <= MigrationRecorder(connection).applied_migrations().keys():
         raise LookupError("migrations are missing")
     return True
+
+
+@cache
+def _migrations() -> frozenset[tuple[str, str]]:
+    """Return app and name of each migration of this version, looked for once: whoever waits for them asks again and
+    again, and is not to take the upgrade its time."""
+    graph = MigrationLoader(None).graph
+    return frozenset(each for leaf in graph.leaf_nodes() for each in graph.forwards_plan(leaf))
 
 
 def now() -> datetime:

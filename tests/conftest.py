@@ -24,6 +24,7 @@ LONGEST = (
     "test_desk_queries",
     "test_killed_processes",
     "test_make_run",
+    "test_operation_docs",
 )
 
 

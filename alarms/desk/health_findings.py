@@ -82,7 +82,7 @@ def find(organizations: Collection[int] | None, *, now: datetime) -> Health:
         *told.messages(messages),
     ]
     if not migrations_applied():
-        what, meaning = _("The database is not up to date."), _("Run manage.py migrate, then restart the service.")
+        what, meaning = _("The database is not up to date."), _("Run manage.py upgrade, then restart the service.")
         troubles.insert(0, Trouble(what, meaning))
     usable = owned.of(rows)
     unusable = [row for row in rows if (row.way, row.organization_id) not in usable]

@@ -69,46 +69,32 @@ class Migration(migrations.Migration):
                 ),
                 ("found_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ("told_at", models.DateTimeField(null=True)),
+                (
+                    "alarm",
+                    models.ForeignKey(
+                        db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="alarms.alarm"
+                    ),
+                ),
+                (
+                    "alarm_message",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="alarms.alarmmessage",
+                    ),
+                ),
+                (
+                    "organization",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="organizations.organization",
+                    ),
+                ),
             ],
-        ),
-        migrations.AddField(
-            model_name="alarm",
-            name="details_dropped_at",
-            field=models.DateTimeField(
-                blank=True,
-                editable=False,
-                help_text="When what each device got and each answer were dropped, as they were old.",
-                null=True,
-                verbose_name="details dropped at",
-            ),
-        ),
-        migrations.AddField(
-            model_name="trouble",
-            name="alarm",
-            field=models.ForeignKey(
-                db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name="+", to="alarms.alarm"
-            ),
-        ),
-        migrations.AddField(
-            model_name="trouble",
-            name="alarm_message",
-            field=models.ForeignKey(
-                db_index=False,
-                null=True,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="alarms.alarmmessage",
-            ),
-        ),
-        migrations.AddField(
-            model_name="trouble",
-            name="organization",
-            field=models.ForeignKey(
-                db_index=False,
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="+",
-                to="organizations.organization",
-            ),
         ),
         migrations.AddIndex(
             model_name="trouble",
@@ -132,6 +118,18 @@ class Migration(migrations.Migration):
                 condition=models.Q(("alarm_message", None)),
                 fields=("alarm", "way"),
                 name="each_failing_way_once_per_alarm",
+            ),
+        ),
+        # Last, as nobody can raise or read an alarm until this is committed.
+        migrations.AddField(
+            model_name="alarm",
+            name="details_dropped_at",
+            field=models.DateTimeField(
+                blank=True,
+                editable=False,
+                help_text="When what each device got and each answer were dropped, as they were old.",
+                null=True,
+                verbose_name="details dropped at",
             ),
         ),
     ]

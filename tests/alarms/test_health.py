@@ -107,7 +107,7 @@ def test_a_database_that_is_away_is_told_as_json(client: Client, monkeypatch: py
 
 def test_missing_migrations_are_told(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "migrations_applied", lambda: False)
-    assert ask(client) == (503, ["database: migrations are not applied (manage.py migrate)"])
+    assert ask(client) == (503, ["database: migrations are not applied (manage.py upgrade)"])
 
 
 def test_health_takes_few_queries(client: Client, worker: None, sender: Sender, django_assert_num_queries: Any) -> None:

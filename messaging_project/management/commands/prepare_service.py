@@ -1,29 +1,36 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import signal
 import time
 import urllib.error
 import urllib.request
 from typing import Any
 
 from django.conf import settings
-from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from alarms.raising import AlarmOrder, raise_alarm
 from alarms.resources import Resources
 from messaging_project import database
 from messaging_project.demo import load_demo
+from messaging_project.upgrading import NEWER, upgrade
 from organizations.models import ApiToken, Organization, PersonalAccessToken, User
 
 
 class Command(BaseCommand):
-    help = "What `make run` does once the database is up: migrate and, on the first start, load a demo."
+    help = "What `make run` does once the database is up: upgrade it and, on the first start, load a demo."
 
     def handle(self, *args: Any, **options: Any) -> None:
         database.wait(seconds=120, migrated=False)
-        call_command("migrate", verbosity=0)
+        try:
+            upgrade(seconds=600, say=self.stdout.write)
+        except CommandError as error:
+            if error.returncode == NEWER:
+                end_the_service()
+            raise
         lines = ["", f"The service is up.  Admin: {settings.BASE_URL}/admin/"]
         demo = None
         if not Organization.objects.exists() and not User.objects.exists():
@@ -40,6 +47,12 @@ class Command(BaseCommand):
                 resources=Resources(all_users=True),
             )
             raise_alarm(order=order, raised_by="make run", now=database.now())
+
+
+def end_the_service() -> None:
+    """Have the supervisor end everything: it would start this command again and again, in vain."""
+    if os.environ.get("SUPERVISOR_PROCESS_NAME") == "prepare":
+        os.kill(os.getppid(), signal.SIGTERM)
 
 
 def first_steps(demo: Organization) -> list[str]:
