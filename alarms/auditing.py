@@ -50,7 +50,7 @@ UNPLANNED = f"""
         WHERE r.planned_at IS NULL AND a.starts_at <= %(now)s - make_interval(secs => %(late)s)
             AND {NO_JOB.format(task="plan", id="a.id")}
     ) unplanned
-    GROUP BY alarm_id, (number - 1) / %(per_job)s
+    GROUP BY alarm_id, (number - 1) / %(per_job)s ORDER BY min(id)
 """  # noqa: S608 - made of constants
 
 UNCLOSED = f"""

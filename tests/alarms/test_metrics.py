@@ -34,7 +34,7 @@ WORDS = {
 }
 KINDS = {
     "alarm_gateway_errors_total": {
-        *("refused", "unavailable", "no_answer", "no_connection", "address", "fault", "receipt"),
+        *("refused", "unavailable", "no_answer", "no_connection", "address", "held_up", "fault", "receipt"),
     },
     "alarm_audit_found_total": {
         *("late", "leases", "unstarted", "unplanned", "unclosed", "uncleared", "without_messages"),

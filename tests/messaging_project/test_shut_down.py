@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from alarms import tasks
@@ -52,9 +54,10 @@ def defer(recipient: AlarmMessage) -> None:
 def test_each_process_finishes_what_it_is_at(tmp_path: Path) -> None:
     organization = factories.OrganizationFactory()
     first, second = (factories.member(organization, ways=("app",)) for _ in range(2))
-    to_plan = factories.AlarmMessageFactory(
-        alarm__organization=organization, user=factories.member(organization, ways=("pager",)), planned_at=None
-    )
+    # Of an alarm to come, so that the auditor does not have it planned before.
+    alarm = factories.AlarmFactory(organization=organization, starts_at=timezone.now() + timedelta(hours=1))
+    user = factories.member(organization, ways=("pager",))
+    to_plan = factories.AlarmMessageFactory(alarm=alarm, user=user, planned_at=None)
     sink, url = HttpSink(), url_of_the_test_database()
     sink.delay = 3.0
     gateways = {"GATEWAY_APP": sink.url, "GATEWAY_PAGER": sink.url}
