@@ -136,9 +136,9 @@ def test_every_command_of_the_readme_works_as_printed(first_start: Service, tmp_
     curl_line = re.search(r"^ +(curl -X POST .*)$", first_start.said, re.MULTILINE)
     assert curl_line is not None
     with hook_sink() as hook:
-        assert "http://localhost:9000/" in script
+        assert "https://dispatch.example/" in script
         done = subprocess.run(
-            ["bash", "-c", script.replace("http://localhost:9000", hook.url)],
+            ["bash", "-c", script.replace("https://dispatch.example", hook.url)],
             cwd=ROOT,
             env=first_start.environment,
             capture_output=True,
