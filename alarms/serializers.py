@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -22,6 +23,8 @@ from organizations.models import Organization, Way
 
 MAX_MESSAGE = 960
 MAX_REPEAT = 10
+# Every time zone has a time for it, as it has none for the last hours of all.
+LAST_END = datetime(9999, 12, 30, tzinfo=UTC)
 # Seconds.
 MIN_REPEAT_AFTER, DEFAULT_REPEAT_AFTER = 10, 120
 
@@ -102,13 +105,14 @@ class RaiseAlarmSerializer(serializers.Serializer[object]):
         """Return what is to be raised, once it is valid, for its organization."""
         data = self.validated_data
         wanted = data.get("alarmResources") or {"allUsers": False}
+        end = data["scheduledEndTime"]
         return AlarmOrder(
             organization=organization,
             message=data.get("message", ""),
             resources=Resources(wanted["allUsers"], wanted.get("users") or (), wanted.get("units") or ()),
             event_name=data.get("eventName", None if data["alarmTemplateID"] else ""),
             starts_at=data["startTime"],
-            scheduled_end_at=data["scheduledEndTime"],
+            scheduled_end_at=end and min(end, LAST_END),
             repeat=data["repeat"],
             repeat_after=data["repeatAfter"],
             template_id=data["alarmTemplateID"],

@@ -24,7 +24,7 @@ from messaging_project import errors
 MAX_ID = 2**63 - 1
 MAX_LISTED_IDS = 100_000
 MAX_NAMED_IDS = 100
-RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)", re.ASCII)
 DEFAULT_PAGE, MAX_PAGE = 10, 50
 
 

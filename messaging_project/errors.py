@@ -44,6 +44,7 @@ MESSAGES = {
     403: "This is not allowed.",
     404: "There is no such thing.",
     405: "This method is not allowed here.",
+    408: "The request was not sent in time.",
     409: "The request conflicts with the present state.",
     413: "The request is too large.",
     414: "The address is too long.",
@@ -211,6 +212,8 @@ def answer(request: HttpRequest, status_code: int, details: str) -> HttpResponse
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return answer(request, 413, str(PayloadTooLarge.default_detail))
     return answer(request, 400, str(exception) or "bad request")
 
 

@@ -22,28 +22,37 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "messaging_project.settings")
 django_application = get_wsgi_application()
 
 from messaging_project.errors import body  # noqa: E402 - needs the settings that get_wsgi_application() sets up
+from messaging_project.incoming import LONGEST_BODY  # noqa: E402
 
 # Django reads forms and queries in the charset that a request names, and stumbles over some (base64, punycode) before
 # anybody could answer. Others than these are as if they were not named: UTF-8.
 CHARSET = re.compile(
     r""";\s*charset\s*=\s*"?(?!(?:utf-?8|us-ascii|iso-8859-1|windows-1252)"?\s*(?:;|$))[^;]*""", re.IGNORECASE
 )
-# One byte more than Django takes (DATA_UPLOAD_MAX_MEMORY_SIZE), so that it sees what is too large.
-LONGEST_BODY = 1024 * 1024 + 1
 
 
 def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
     """Serve a request. A streamed body has no Content-Length, for which Django takes it for empty: it gets one here."""
     environ["CONTENT_TYPE"] = CHARSET.sub("", environ.get("CONTENT_TYPE", ""))
     if environ.get("wsgi.input_terminated") and not environ.get("CONTENT_LENGTH"):
-        content = environ["wsgi.input"].read(LONGEST_BODY)
+        content = environ["wsgi.input"].read(LONGEST_BODY + 1)
         environ |= {"wsgi.input": io.BytesIO(content), "CONTENT_LENGTH": str(len(content))}
+    if int(environ.get("CONTENT_LENGTH") or 0) > LONGEST_BODY:
+        return too_large(environ, start_response)
     answer = django_application(environ, start_response)
     if environ["REQUEST_METHOD"] != "HEAD":
         return answer
     # It has the headers of a GET, but no body: gunicorn warns of one each time.
     answer.close()
     return []
+
+
+def too_large(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Refuse what Django would write to the disk, as it is a file to it, before anybody asks who sends it."""
+    content = json.dumps(body(413, "The body is too large.", path=environ.get("PATH_INFO", ""))).encode()
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(content))), ("Connection", "close")]
+    start_response("413 Content Too Large", headers)
+    return [content if environ["REQUEST_METHOD"] != "HEAD" else b""]
 
 
 def write_error(client: socket.socket, status: int, reason: str, details: str) -> None:
@@ -53,6 +62,8 @@ def write_error(client: socket.socket, status: int, reason: str, details: str) -
     """
     if status in {414, 431}:
         error = details
+    elif status == 408:
+        error = "The request was not sent in time."
     elif status == 500:
         error = "unexpected error"
     else:

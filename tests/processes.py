@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TypeVar
 
+import psutil
 from django.db import connection
 
 from tests.postgres import url_of
@@ -58,6 +59,7 @@ class Processes:
         self._running: dict[str, list[subprocess.Popen[bytes]]] = {}
         self._logs: list[IO[bytes]] = []
         self.port = free_port()
+        self.web_options: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:
@@ -69,7 +71,8 @@ class Processes:
             "worker": ["manage.py", "run_worker"],
             "web": [
                 *("-m", "gunicorn", "messaging_project.wsgi", "--bind", f"127.0.0.1:{self.port}"),
-                *("--worker-class", "gthread", "--threads", "8", "--no-control-socket", "--log-level", "warning"),
+                *("--worker-class", "messaging_project.web_worker.WebWorker", "--threads", "8", "--keep-alive", "15"),
+                *("--no-control-socket", "--log-level", "warning", *self.web_options),
             ],
         }
         for name in names:
@@ -103,6 +106,12 @@ class Processes:
 
     def alive(self) -> bool:
         return self._answers_ok("/health/live")
+
+    def web_answers_by_its_own_workers(self) -> bool:
+        """Whether the last web process that was started answers, and not workers of one before it; one that has ended
+        is started again."""
+        self.restart_ended("web")
+        return bool(psutil.Process(self._running["web"][-1].pid).children()) and self.alive()
 
     def healthy(self) -> bool:
         return self._answers_ok("/health")

@@ -6,9 +6,11 @@ Loaded by its command line (SCHEMATHESIS_HOOKS). Cases of invalid data are left 
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -68,14 +70,14 @@ def number_of(name: str, value: Any) -> int:
     return zlib.crc32(f"{name}: {value}".encode(errors="replace"))
 
 
-def with_known(values: dict[str, Any], kinds: dict[str, str] = KINDS) -> None:
+def with_known(values: dict[str, Any], kinds: dict[str, str] = KINDS, *, always: bool = False) -> None:
     """Replace ids, and texts that are as good; one of five stays: nobody's. 0 and an empty id are none, and stay."""
     for name in kinds.keys() & values.keys():
         known, value = KNOWN[kinds[name]], values[name]
         if isinstance(known[0], int) and not int(value or 0):
             continue
         number = int(value) if isinstance(known[0], int) else number_of(name, value)
-        if number % 5:
+        if always or number % 5:
             values[name] = known[number % len(known)]
 
 
@@ -166,21 +168,38 @@ POSSIBLE: dict[str, Callable[[dict[str, Any]], None]] = {
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
-    # What one request has made, the next of its scenario asks for.
-    if case.meta.phase.name != TestPhase.STATEFUL:
+    # What one request has made, the next of its scenario asks for: it must be that which is not there if it is not.
+    is_scenario = case.meta.phase.name == TestPhase.STATEFUL
+    if not is_scenario:
         with_known(case.path_parameters or {}, KINDS | {"id": OF_PATHS.get(case.path.split("/")[1], "")})
         with_known(case.query or {})
     if isinstance(case.body, list):
         # Each way once.
         case.body[:] = {entry["way"]: entry for entry in case.body}.values()
     if isinstance(case.body, dict):
-        with_known(case.body)
+        with_known(case.body, always=is_scenario)
         with_known_lists(case.body)
         with_words(case.body)
         POSSIBLE.get(case.path, lambda body: None)(case.body)
         # Of another, its way is not known, nor which addresses it takes.
         if case.path == "/device/{id}" and case.path_parameters["id"] not in KNOWN["devices"]:
             case.body.pop("address", None)
+
+
+# How often which operation was asked for in which phase, and what was answered.
+COUNTS = Counter[tuple[str, str, int]]()
+
+
+@schemathesis.hook
+def after_call(context: Any, case: Any, response: Any) -> None:
+    phase = case.meta.phase.name.value if case.meta else "probe"
+    COUNTS[case.operation.label, phase, response.status_code] += 1
+
+
+@atexit.register
+def write_counts() -> None:
+    with open(os.environ["COUNTS"], "w") as file:
+        json.dump([[*key, count] for key, count in COUNTS.items()], file)
 
 
 class Signature(requests.auth.AuthBase):

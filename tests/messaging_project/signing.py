@@ -7,6 +7,9 @@ import hashlib
 import hmac
 from urllib.parse import parse_qsl
 
+# With which both sign where the OpenAPI document is gone through.
+SHARED = "shared with the service"
+
 
 def of_gateway(body: bytes, secret: str) -> dict[str, str]:
     """Sign a body as a gateway of the service does (contract 7)."""

@@ -134,7 +134,7 @@ def test_who_waited_too_long_for_a_lock_is_not_told_that_the_database_is_away(as
 @pytest.mark.urls(__name__)
 @pytest.mark.parametrize("name", ["suspicious", "too_large", "unforeseen", "database_away", "database_gone"])
 def test_what_a_page_outside_the_api_raises_is_json_too(ask: Any, name: str) -> None:
-    status = {"suspicious": 400, "too_large": 400, "unforeseen": 500}.get(name, 503)
+    status = {"suspicious": 400, "too_large": 413, "unforeseen": 500}.get(name, 503)
     answer = ask(f"/page/x/{name}")
     assert (answer.status_code, answer["Content-Type"]) == (status, "application/json")
     assert answer.json()["message"] == errors.MESSAGES[status]

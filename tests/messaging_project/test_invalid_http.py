@@ -22,6 +22,8 @@ BROKEN = {
     "a header without a colon": (b"GET / HTTP/1.1", b"API-TOKEN " + TOKEN.encode(), 400),
     "a header with a null byte": (b"GET / HTTP/1.1", b"API-TOKEN: " + TOKEN.encode() + b"\x00", 400),
     "too many headers": (b"GET / HTTP/1.1", b"\r\n".join(b"X%d: a" % number for number in range(200)), 431),
+    "10,000 headers": (b"GET / HTTP/1.1", b"\r\n".join(b"X%d: a" % number for number in range(10_000)), 431),
+    "headers of 2 MiB": (b"GET / HTTP/1.1", b"\r\n".join([b"X: " + b"a" * 8000] * 260), 431),
     "a header that is too long": (b"GET / HTTP/1.1", b"API-TOKEN: " + TOKEN.encode() * 1000, 431),
     "a request line that is none": (TOKEN.encode(), b"", 400),
     "another version of HTTP": (b"GET / HTTP/9.9", b"", 400),
@@ -55,6 +57,9 @@ def test_what_is_no_valid_http_is_answered_in_json_and_nothing_of_it_is_logged(w
         assert error["success"] is False
         assert error["error"]
         assert TOKEN not in content.decode()
+    # Where the service is, no header says.
+    for header in (b"SCRIPT_NAME: /elsewhere", b"PATH_INFO: /elsewhere", b"REMOTE_ADDR: 8.8.8.8"):
+        assert ask(web.port, b"GET /health/live HTTP/1.1", header)[0].status == 200, header
     assert TOKEN not in web.log("web")
     assert web.alive()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -88,3 +89,20 @@ def test_each_process_finishes_what_it_is_at(tmp_path: Path) -> None:
     assert not ProcrastinateJob.objects.filter(task_name="alarms.plan").exists()
     assert [(post.json["userID"], post.json["attempt"]) for post in sink.posts] == [(first.pk, 1)]
     assert DeviceMessage.objects.get(alarm_message__user=first).status == DeviceMessage.Status.SENT
+
+
+def test_workers_whose_master_was_killed_make_room_for_the_next_one_though_a_client_keeps_them(
+    tmp_path: Path, transactional_db: None
+) -> None:
+    with service(tmp_path) as processes, socket.socket() as client:
+        processes.start("web")
+        until(processes.alive)
+        client.connect(("127.0.0.1", processes.port))
+        client.sendall(b"GET /health/live HTTP/1.1\r\nHost: local")
+        processes.kill("web")
+        processes.start("web")
+        until(processes.web_answers_by_its_own_workers)
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):  # It has not been cut yet.
+            client.recv(1)
+        assert processes.stop("web") == 0
