@@ -42,7 +42,7 @@ def test_300_answers_at_once_stop_what_has_not_left(processes: Processes, http_s
     latest = max(post.at - acknowledged[post.json["userID"]] for post in http_sink.posts)
     print(f"\nlast message {latest * 1000:.0f} ms after its recipient's answer was acknowledged")
     # Where the machine itself takes long over everything, it does over what was on the wire too.
-    assert latest < max(1.0, 3 * max(taken))
+    assert latest < max(1.0, 6 * max(taken))
 
     seen = client.get(f"/alarm/{alarm['id']}")
     assert seen["feedbackQuantity"] == {"positive": 100, "negative": 200, "unknown": 0}
