@@ -11,8 +11,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from alarms import gateways
-from alarms.retention import MAX_MONTHS
 from escalations.models import MAX_DELAY, MAX_ENTRIES, MAX_TIMEOUT, MIN_TIMEOUT
+from inbox.retention import MAX_MONTHS
 from organizations.models import Way
 
 MOST_PER_MINUTE = 100_000

@@ -13,7 +13,6 @@ from typing import Any
 from django.db import connection, transaction
 from procrastinate.contrib.django import app
 
-MAX_MONTHS = 1200
 BATCH = 5000
 ALARMS = 50
 KEEP_JOBS_HOURS = 30 * 24

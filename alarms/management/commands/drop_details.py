@@ -8,12 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from alarms import retention
-
-
-def months(text: str) -> int:
-    if text.isdecimal() and 1 <= int(text) <= retention.MAX_MONTHS:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"must be from 1 to {retention.MAX_MONTHS}")
+from inbox.management.commands.purge_messages import months
 
 
 class Command(BaseCommand):
