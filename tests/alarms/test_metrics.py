@@ -98,7 +98,8 @@ def test_only_get_is_answered_and_a_trailing_slash_changes_nothing() -> None:
     assert (refused.status_code, refused.json()["success"]) == (405, False)
 
 
-def test_how_things_stand_is_told(now: Any) -> None:
+def messages_of_alarms(now: Any) -> None:
+    """One alarm is to come, one is closed, and one has messages that are due, to come and under way."""
     second = timedelta(seconds=1)
     factories.AlarmFactory(starts_at=now + timedelta(hours=1), pending_resources={})
     factories.AlarmFactory(closed_at=now)
@@ -106,10 +107,14 @@ def test_how_things_stand_is_told(now: Any) -> None:
     recipient = factories.AlarmMessageFactory(alarm=old)
     for way, late, status in (("sms", 40, 0), ("sms", 7, 0), ("call", 3, 0), ("call", -60, 0), ("app", 5, 1)):
         factories.DeviceMessageFactory(alarm_message=recipient, way=way, due_at=now - late * second, status=status)
+
+
+def senders_and_jobs(now: Any) -> None:
+    """Two senders live, which leave the same two gateways alone, and one is gone; there are jobs of each kind."""
+    second = timedelta(seconds=1)
     resting = {"way": "sms", "organization": 0, "gateway": "one", "place": 0, "reason": "HTTP 500"}
     until = (timezone.now() + 30 * second).isoformat()
     for place in (0, 1):
-        # Both leave the first one alone.
         Sender.objects.create(
             host="here", pid=1, resting=[resting | {"until": until}, resting | {"place": place, "until": until}]
         )
@@ -124,6 +129,11 @@ def test_how_things_stand_is_told(now: Any) -> None:
             " ('a', 'inbox', 'failed', NULL)"
         )
         cursor.execute("UPDATE procrastinate_events SET at = now() - interval '30 s'")
+
+
+def test_how_things_stand_is_told(now: Any) -> None:
+    messages_of_alarms(now)
+    senders_and_jobs(now)
     found = scrape()
     expected: dict[Any, float] = {
         "alarm_healthy": 0,

@@ -62,6 +62,13 @@ def raised(organization: Organization) -> Alarm:
     return raising.raise_alarm(order=order, raised_by="a test", now=timezone.now() - MINUTE)[0]
 
 
+def answer(boss: APIClient, alarm: Alarm, user_id: int) -> None:
+    """Say yes, yes again and no."""
+    for response in (True, True, False):
+        body = {"alarmID": alarm.pk, "userID": user_id, "response": response}
+        assert boss.post("/api/v1/messaging/feedback", body, format="json").status_code == 200
+
+
 def test_what_becomes_of_an_alarm_is_counted(brigade: Organization, boss: APIClient) -> None:
     for _member in range(3):
         factories.escalation(factories.member(brigade, ways=("app", "sms")), ("app", 0), ("sms", 0), ("sms", 600))
@@ -97,9 +104,7 @@ def test_what_becomes_of_an_alarm_is_counted(brigade: Organization, boss: APICli
     }
 
     before = scrape()
-    for user, response in ((apps[0].user_id, True), (apps[0].user_id, True), (apps[0].user_id, False)):
-        body = {"alarmID": alarm.pk, "userID": user, "response": response}
-        assert boss.post("/api/v1/messaging/feedback", body, format="json").status_code == 200
+    answer(boss, alarm, apps[0].user_id)
     assert scrape().since(before) == {
         ("alarm_feedback_total", "positive"): 1,
         ("alarm_feedback_total", "negative"): 1,

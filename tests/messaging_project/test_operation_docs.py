@@ -133,10 +133,8 @@ def time_comes(operator: Operator, alarm: int, way: str) -> None:
         assert done.rowcount == 1
 
 
-def test_the_page_is_followed_and_nothing_is_lost_or_sent_twice(operator: Operator, sink: HttpSink) -> None:
-    assert {title: len(blocks) for title, blocks in BLOCKS.items()} == {
-        "Install": 2, "Upgrade": 1, "Shut down": 1, "Back up": 1, "Restore": 2, "Sizes": 0,
-    }  # fmt: skip
+def installed(operator: Operator) -> str:
+    """Install the service and upgrade it; return a token of its organization, whose ways are an hour apart."""
     install, first_steps = BLOCKS["Install"]
     operator.does(install)
     assert "ok" in operator.does(first_steps, said=f"{PASSWORD}\n{PASSWORD}\n")
@@ -150,7 +148,24 @@ def test_the_page_is_followed_and_nothing_is_lost_or_sent_twice(operator: Operat
     after = operator.machine.running()
     assert {name for name in after if after[name] != before[name]} == set(before) - {"alarm-messaging-database.service"}
     operator.healthy()
+    return token
 
+
+def moved(operator: Operator, page: str) -> None:
+    """Bring the service to another machine."""
+    stop, backup, *move = page.splitlines(keepends=True)
+    operator.does(f"{stop}{backup}")
+    assert len(operator.machine.running()) == 0
+    operator.loses_everything()
+    operator.does("".join(move))
+    operator.healthy()
+
+
+def test_the_page_is_followed_and_nothing_is_lost_or_sent_twice(operator: Operator, sink: HttpSink) -> None:
+    assert {title: len(blocks) for title, blocks in BLOCKS.items()} == {
+        "Install": 2, "Upgrade": 1, "Shut down": 1, "Back up": 1, "Restore": 2, "Sizes": 0,
+    }  # fmt: skip
+    token = installed(operator)
     alarm = raise_alarm(operator, token)
     until(lambda: sink.posts, what="the first turn")
     operator.does(BLOCKS["Back up"][0])
@@ -173,12 +188,7 @@ def test_the_page_is_followed_and_nothing_is_lost_or_sent_twice(operator: Operat
     until(lambda: sink.posts[-1].json["alarmID"] == new)
 
     # In the middle of that one the service moves.
-    stop, *move = to_move.splitlines(keepends=True)
-    operator.does("\n".join([stop, move[0]]))
-    assert len(operator.machine.running()) == 0
-    operator.loses_everything()
-    operator.does("".join(move[1:]))
-    operator.healthy()
+    moved(operator, to_move)
     time_comes(operator, new, "sms")
     until(lambda: sink.posts[-1].json["way"] == "sms", what="the alarm goes on after the move")
     keys = [post.key for post in sink.posts]
